@@ -1,0 +1,84 @@
+"""What is being run: one function's configuration and one invocation's input, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionFile:
+    """An external extension: `name` is the file's base name, by which it must register (lambda-platform.md 2.4)."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionConfig:
+    """One function as `CreateFunction` would describe it, and how its processes are started here.
+
+    `runtime_command` is the whole argument vector of the runtime process. `environment` are the customer's
+    variables; `credentials` the role's (`AWS_ACCESS_KEY_ID` and so on). `opt_dir` is the merge of the layers,
+    or None. `code_dir` is the working directory of every process (process isolation).
+    """
+
+    name: str
+    handler: str
+    code_dir: Path
+    runtime_command: tuple[str, ...]
+    timeout_s: float = 3.0
+    memory_mb: int = 128
+    version: str = "$LATEST"
+    region: str = "us-east-1"
+    account_id: str = "123456789012"
+    log_format: str = "Text"
+    runtime_name: str = ""
+    execution_env: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    extensions: tuple[ExtensionFile, ...] = ()
+    opt_dir: Path | None = None
+    freeze: bool = True
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:lambda:{self.region}:{self.account_id}:function:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call from outside. `client_context` is decoded JSON text; `trace_header` an X-Ray header value."""
+
+    request_id: str
+    payload: bytes
+    invoked_arn: str = ""
+    client_context: str = ""
+    cognito_identity: str = ""
+    trace_header: str = ""
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the invoker gets. `function_error` is empty on success, else `Unhandled`."""
+
+    request_id: str
+    payload: bytes
+    function_error: str = ""
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The figures of one finished invocation, as in its REPORT line (lambda-platform.md 8.1)."""
+
+    request_id: str
+    status: str
+    error_type: str
+    duration_ms: float
+    billed_duration_ms: int
+    memory_size_mb: int
+    max_memory_used_mb: int
+    init_duration_ms: float | None

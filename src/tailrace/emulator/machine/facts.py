@@ -1,0 +1,125 @@
+"""What can happen to an environment, in the past tense. The driver tells the machine; the machine decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tailrace.emulator.function import Invocation
+
+RUNTIME = "runtime"
+"""The name of the runtime's process. Extensions' processes bear the base name of their file, prefixed ``ext:``."""
+
+
+def extension_process(name: str) -> str:
+    """The process name of the extension `name`."""
+    return f"ext:{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class InitRequested:
+    """The environment shall be initialised now, ahead of or together with a first invocation."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeRequested:
+    """Somebody outside calls the function. The driver offers one invocation at a time, whatever the state."""
+
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownRequested:
+    """The environment shall end (reason ``spindown``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequested:
+    """A request reached the in-sandbox API. Header names are lower case; `path` is without query.
+
+    `exchange` names the request until it is answered by `Respond`; long polls stay open.
+    `truncated` is true where the connection ended before the body did.
+    """
+
+    exchange: int
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAbandoned:
+    """The client of a pending exchange closed its connection."""
+
+    exchange: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessNotSpawned:
+    """The operating system refused to start a process. `error` is its errno name, for example ``EACCES``."""
+
+    process: str
+    generation: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExited:
+    """A process ended. Exactly one of `exit_code` and `signal` is set; `signal` is its name, ``SIGKILL``.
+
+    `generation` is the one its `SpawnProcess` carried, so that late news of an old process does no harm.
+    """
+
+    process: str
+    generation: int
+    exit_code: int | None
+    signal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LineWritten:
+    """A process wrote one whole line (no line break in `text`; undecodable bytes replaced)."""
+
+    process: str
+    generation: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryAnswered:
+    """A `PostTelemetry` was answered, or failed: `status` is 0 then and `error` says how."""
+
+    delivery: int
+    status: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time of a `SetTimer` has come."""
+
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMeasured:
+    """The process tree's proportional set size just now. The machine keeps the peak."""
+
+    n_bytes: int
+
+
+Fact = (
+    InitRequested
+    | InvokeRequested
+    | ShutdownRequested
+    | HttpRequested
+    | HttpAbandoned
+    | ProcessNotSpawned
+    | ProcessExited
+    | LineWritten
+    | TelemetryAnswered
+    | TimerFired
+    | MemoryMeasured
+)

@@ -1,0 +1,1 @@
+"""What flows inside: records, batches, and where they come from."""

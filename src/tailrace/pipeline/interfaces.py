@@ -1,0 +1,78 @@
+"""The Protocols that hold the pipeline together. Only type checkers read this module: never import it at run time."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tailrace.model.batch import Batch
+from tailrace.model.record import Record
+from tailrace.model.resource import Resource
+from tailrace.pipeline.messages import FileRequest, HttpRequest, Outcome, Reply, StreamRequest
+
+Request = HttpRequest | FileRequest | StreamRequest
+
+
+class Limits(Protocol):
+    """What one request may carry."""
+
+    @property
+    def max_records(self) -> int: ...
+    @property
+    def max_bytes(self) -> int:
+        """Encoded and uncompressed, separators included."""
+
+    @property
+    def max_record_bytes(self) -> int: ...
+    @property
+    def by_hour(self) -> bool:
+        """True where all records of a batch must be of one hour (partitioned stores)."""
+
+
+class Destination(Protocol):
+    """Five small pure pieces; queueing, retry, compression's timing, accounting and the network are the pipeline's.
+
+    `name` is the URL without secrets, the key of its row in the ledger. `idempotent` is true where sending
+    the same batch twice leaves one copy.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def idempotent(self) -> bool: ...
+    @property
+    def limits(self) -> Limits: ...
+    def encode_record(self, record: Record, resource: Resource) -> bytes:
+        """One record as it will stand in a body, without separator. Never raises."""
+
+    def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> Request:
+        """The request that carries `batch`. The same batch gives the same identity (key, path, idempotency key)
+        at any time; only signatures and dates may differ. Raises `ConfigError` where it cannot be built now
+        (for example: no credentials)."""
+
+    def classify(self, reply: Reply) -> Outcome:
+        """What the reply means."""
+
+    def health_request(self, wall_s: float) -> Request | None:
+        """A cheap request that tells whether the destination is there, or None where there is none."""
+
+
+class Transport(Protocol):
+    """Carries requests. One of them belongs to one sender thread."""
+
+    def send(self, request: Request, timeout_s: float) -> Reply:
+        """Raises `ConnectError` when nothing was sent, `NoReplyError` when the outcome is unknown."""
+
+    def close(self) -> None: ...
+
+
+class Random(Protocol):
+    """The one draw that retry policies need."""
+
+    def __call__(self) -> float:
+        """A number from 0 up to 1."""
+
+
+class Diagnostics(Protocol):
+    """The agent's own few words: one line a failure window, one at recovery, never one a record."""
+
+    def __call__(self, level: str, message: str, **fields: object) -> None: ...

@@ -1,0 +1,76 @@
+"""Requests and replies as data: what a destination wants done, and what came of it."""
+
+from __future__ import annotations
+
+
+class HttpRequest:
+    """One HTTP/1.1 request. `headers` hold neither Host nor Content-Length; the transport adds both."""
+
+    __slots__ = ("body", "headers", "host", "method", "port", "target", "tls")
+
+    def __init__(
+        self,
+        method: str,
+        tls: bool,
+        host: str,
+        port: int,
+        target: str,
+        headers: list[tuple[str, str]],
+        body: bytes,
+    ) -> None:
+        self.method = method
+        self.tls = tls
+        self.host = host
+        self.port = port
+        self.target = target
+        self.headers = headers
+        self.body = body
+
+
+class FileRequest:
+    """Write `body` as the file `path`, so that a reader sees all of it or nothing."""
+
+    __slots__ = ("body", "path")
+
+    def __init__(self, path: str, body: bytes) -> None:
+        self.path = path
+        self.body = body
+
+
+class StreamRequest:
+    """Write `body` to the standard output."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+
+class Reply:
+    """What came back. For files and streams: status 200. Header names are lower case."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
+        self.status = status
+        self.headers = headers or {}
+        self.body = body
+
+
+# What a reply means. A destination's `classify` returns one of these.
+DELIVERED = "delivered"
+RETRY = "retry"
+SPLIT = "split"  # too large as a whole: send it again in halves
+REJECTED = "rejected"  # never acceptable as it is
+AUTHENTICATION = "authentication"  # refused until a credential changes; worth another try with fresh ones
+
+
+class Outcome:
+    """The meaning of a reply: one of the words above, a reason to count and show by, and when to try again."""
+
+    __slots__ = ("kind", "reason", "retry_after_s")
+
+    def __init__(self, kind: str, reason: str = "", retry_after_s: float | None = None) -> None:
+        self.kind = kind
+        self.reason = reason
+        self.retry_after_s = retry_after_s
