@@ -1,0 +1,1 @@
+"""What talking to AWS needs without an SDK: credentials and signatures."""

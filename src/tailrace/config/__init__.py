@@ -1,0 +1,1 @@
+"""Settings: read, checked, with the place that each value came from."""

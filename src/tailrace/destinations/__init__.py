@@ -1,0 +1,1 @@
+"""One file a back end or protocol: five small pure pieces each."""

@@ -1,0 +1,1 @@
+"""What happens to records between a receiver and the destinations."""

@@ -1,0 +1,1 @@
+"""Lambda's in-sandbox HTTP contracts as data: what both halves agree on."""
