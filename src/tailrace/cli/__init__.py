@@ -1,1 +1,82 @@
-"""The command line: one file a command, heavy imports inside the command."""
+"""The command line: one file a command, heavy imports inside the command.
+
+Exit codes are part of the interface: 0 everything succeeded, 1 a function failed, 2 wrong usage, 3 the
+environment could not start, 70 Tailrace itself is at fault, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from tailrace.cli.errors import report_fault, say_error
+from tailrace.errors import EnvironmentStartError, TailraceError, UsageError
+
+COMMANDS = {
+    "layer": "Build the Lambda layer.",
+    "run": "Run a function in a local Lambda environment.",
+    "serve": "Keep a function running and answer the Lambda Invoke API.",
+    "version": "Show the version.",
+}
+
+EXAMPLES = """\b
+Examples:
+  tailrace run app.handler --extension tailrace --env TAILRACE_DESTINATIONS=file:///tmp/logs
+  tailrace serve app.handler --port 9000
+"""
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module when that command is wanted, so that `--help` and errors come at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"tailrace.cli.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Ship telemetry out of AWS Lambda without losing it, and run Lambda locally to prove it."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point: runs a command and ends the process with its exit code."""
+    sys.exit(run_command(arguments))
+
+
+def run_command(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code; every error has been told by then."""
+    try:
+        result = cli.main(args=arguments, prog_name="tailrace", standalone_mode=False)
+    except click.ClickException as error:
+        return say_error(error.format_message(), remedy=_help_hint(error), exit_code=2)
+    except UsageError as error:
+        return say_error(f"{error.setting}: {error.found}", remedy=error.remedy, exit_code=2)
+    except EnvironmentStartError as error:
+        return say_error(str(error), exit_code=3)
+    except TailraceError as error:
+        return say_error(str(error), exit_code=2)
+    except (KeyboardInterrupt, click.Abort):
+        return say_error("interrupted; everything that was started has been stopped", exit_code=130)
+    except Exception as error:  # noqa: BLE001 - the last place where a fault of our own can be told
+        return report_fault(error)
+    return result if isinstance(result, int) else 0
+
+
+def _help_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "tailrace"
+    return f"try: {path} --help"

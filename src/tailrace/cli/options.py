@@ -1,0 +1,50 @@
+"""The options that `run` and `serve` share, and what they mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FILE = click.Path(path_type=Path)
+
+_SHARED = [
+    click.argument("handler"),
+    click.option(
+        "--code", "code_dir", type=_FILE, default=Path(), help="Folder of the function's code. [default: .]"
+    ),
+    click.option("--bootstrap", type=_FILE, help="An executable as custom runtime, instead of Python's."),
+    click.option("--python", type=_FILE, help="Interpreter of the function. [default: the one that runs tailrace]"),
+    click.option(
+        "--extension",
+        "extensions",
+        multiple=True,
+        metavar="PATH",
+        help="An external extension; the bare word tailrace is ours.",
+    ),
+    click.option(
+        "--layer", "layers", multiple=True, type=_FILE, help="A layer, folder or zip; merged in order as /opt."
+    ),
+    click.option("--env", "variables", multiple=True, metavar="K=V", help="A variable; K alone copies it from here."),
+    click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(0, 900, min_open=True),
+        default=3.0,
+        help="Seconds. [default: 3]",
+    ),
+    click.option("--memory", "memory_mb", type=click.IntRange(128, 10240), default=128, help="MB. [default: 128]"),
+    click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the function's log."),
+    click.option("--no-freeze", is_flag=True, help="Let processes run on between invocations."),
+]
+
+
+def function_options(command: Command) -> Command:
+    """Give a command the argument HANDLER and the options that describe the function."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
