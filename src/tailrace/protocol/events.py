@@ -1,0 +1,256 @@
+"""Telemetry events as text: a POST's body split without re-encoding, and the line an event becomes.
+
+An event's own text is kept byte for byte, so that nothing is lost in translation: number forms, order of members,
+unknown members, odd records. See `platform_events` for what the known events say (lambda-platform.md 6).
+"""
+
+from __future__ import annotations
+
+from tailrace.protocol.jsontext import (
+    MAX_DEPTH,
+    RawText,
+    depth_is_within,
+    dumps,
+    quote,
+    scan,
+    scan_string,
+    scan_tolerant,
+    skip_blanks,
+)
+
+
+class Event:
+    """One event of a body. `raw` is its JSON text without line breaks, `value` the decoded value.
+
+    `time` and `type` are its members of that name where it is an object and they are strings, else empty.
+    """
+
+    __slots__ = ("raw", "time", "type", "value")
+
+    def __init__(self, raw: str, value: object) -> None:
+        self.raw = raw
+        self.value = value
+        self.time = ""
+        self.type = ""
+        if isinstance(value, dict):
+            time = value.get("time")
+            if isinstance(time, str):
+                self.time = time
+            kind = value.get("type")
+            if isinstance(kind, str):
+                self.type = kind
+
+    def __repr__(self) -> str:
+        return f"Event({self.raw!r})"
+
+
+class SplitBody:
+    """The events of a body in order, and how many bytes at its end were not JSON."""
+
+    __slots__ = ("events", "unparsable_bytes")
+
+    def __init__(self, events: list[Event], unparsable_bytes: int) -> None:
+        self.events = events
+        self.unparsable_bytes = unparsable_bytes
+
+
+def split_events(body: bytes) -> SplitBody:
+    """Split a telemetry POST's body, a JSON array, into its events. Never raises.
+
+    Whatever stands in the array passes through whole. Where the text stops being JSON (the service cuts oversized
+    records, lambda-platform.md 5.10), the events before that place are kept and the rest is counted. A body that is
+    not an array is read as JSON values one after the other. Invalid UTF-8 becomes U+FFFD.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        text = body.decode("utf-8", "replace")
+    start = skip_blanks(text, 1 if text.startswith("\ufeff") else 0)
+    in_array = text.startswith("[", start)
+    events: list[Event] = []
+    if in_array:
+        start = skip_blanks(text, start + 1)
+    if depth_is_within(body, MAX_DEPTH):
+        start = _take_quickly(text, start, in_array, events)
+    start = _take_carefully(text, start, in_array, events)
+    return SplitBody(events, len(text[start:].encode("utf-8")))
+
+
+def _take_quickly(text: str, index: int, in_array: bool, events: list[Event]) -> int:
+    """Append events while the C scanner takes them; the index of what it did not take."""
+    end = len(text)
+    append = events.append
+    while index < end:
+        try:
+            value, stop = scan(text, index)
+        except (ValueError, RecursionError):
+            return index
+        raw = text[index:stop]
+        append(Event(_on_one_line(raw) if "\n" in raw or "\r" in raw else raw, value))
+        index = _next_element(text, stop, in_array)
+    return index
+
+
+def _take_carefully(text: str, index: int, in_array: bool, events: list[Event]) -> int:
+    """The same for what the C scanner gives up on: every value that is JSON at all is taken."""
+    while index < len(text):
+        if in_array and text[index] == "]":
+            return skip_blanks(text, index + 1)
+        stop = _end_of_value(text, index)
+        if stop is None:
+            return index
+        raw = text[index:stop]
+        try:
+            event = Event(_on_one_line(raw), _decode(raw, 2))
+        except (ValueError, RecursionError):
+            return index
+        events.append(event)
+        index = _next_element(text, stop, in_array)
+    return index
+
+
+def _next_element(text: str, index: int, in_array: bool) -> int:
+    """Where the next value may begin: behind blanks and, in an array, one comma."""
+    if in_array and text.startswith(",", index):  # compact bodies: the usual case
+        index += 1
+    else:
+        index = skip_blanks(text, index)
+        if in_array and text.startswith(",", index):
+            index += 1
+    return skip_blanks(text, index)
+
+
+def _end_of_value(text: str, start: int) -> int | None:
+    """The index after the JSON value at `start`, found without recursion, or None where it does not end."""
+    if text[start] == '"':
+        return _end_of_string(text, start)
+    if text[start] in "[{":
+        return _end_of_brackets(text, start)
+    end = start
+    while end < len(text) and text[end] not in ',]}[{" \t\n\r':
+        end += 1
+    return end if end > start else None
+
+
+def _end_of_string(text: str, start: int) -> int | None:
+    quote_at = text.find('"', start + 1)
+    while quote_at >= 0:
+        before = quote_at - 1
+        while text[before] == "\\":
+            before -= 1
+        if (quote_at - before) % 2:
+            return quote_at + 1
+        quote_at = text.find('"', quote_at + 1)
+    return None
+
+
+def _end_of_brackets(text: str, start: int) -> int | None:
+    closers: list[str] = []
+    index = start
+    while index < len(text):
+        character = text[index]
+        if character == '"':
+            end = _end_of_string(text, index)
+            if end is None:
+                return None
+            index = end
+            continue
+        if character == "{":
+            closers.append("}")
+        elif character == "[":
+            closers.append("]")
+        elif character in "]}" and closers.pop() != character:
+            return None
+        index += 1
+        if not closers:
+            return index
+    return None
+
+
+def _decode(raw: str, levels: int) -> object:
+    """The value of `raw`; where it is nested too deeply, its first `levels` levels with `RawText` below them.
+
+    Raises `ValueError` for what is not JSON, as far as that can be told.
+    """
+    if depth_is_within(raw.encode("utf-8"), MAX_DEPTH):
+        value, end = scan_tolerant(raw, 0)
+        if end != len(raw):
+            raise ValueError(f"text follows the JSON value at character {end}")
+        return value
+    if levels and raw[0] == "{":
+        return _decode_members(raw, levels)
+    return RawText(_on_one_line(raw))
+
+
+def _decode_members(raw: str, levels: int) -> dict[str, object]:
+    members: dict[str, object] = {}
+    index = skip_blanks(raw, 1)
+    while raw[index] != "}":
+        if raw[index] != '"':
+            raise ValueError(f"no member name at character {index}")
+        name, index = scan_string(raw, index + 1)
+        index = skip_blanks(raw, index)
+        if raw[index] != ":":
+            raise ValueError(f"no colon at character {index}")
+        index = skip_blanks(raw, index + 1)
+        stop = _end_of_value(raw, index)
+        if stop is None:
+            raise ValueError(f"no value at character {index}")
+        members[name] = _decode(raw[index:stop], levels - 1)
+        index = skip_blanks(raw, stop)
+        if raw[index] == ",":
+            index = skip_blanks(raw, index + 1)
+    return members
+
+
+_ESCAPES = {code: f"\\u{code:04x}" for code in range(32)}
+_BLANKS = str.maketrans("\r\n", "  ")
+
+
+def _on_one_line(raw: str) -> str:
+    """The same JSON on one line: breaks between tokens become blanks, control characters in strings are escaped."""
+    pieces: list[str] = []
+    index = 0
+    while True:
+        opening = raw.find('"', index)
+        if opening < 0:
+            break
+        end = _end_of_string(raw, opening) or len(raw)
+        pieces.append(raw[index:opening].translate(_BLANKS))
+        pieces.append(raw[opening:end].translate(_ESCAPES))
+        index = end
+    pieces.append(raw[index:].translate(_BLANKS))
+    return "".join(pieces)
+
+
+def request_id_of(value: object) -> str | None:
+    """The `record.requestId` of a platform event, or None."""
+    if not isinstance(value, dict):
+        return None
+    kind = value.get("type")
+    record = value.get("record")
+    if not isinstance(kind, str) or not kind.startswith("platform.") or not isinstance(record, dict):
+        return None
+    request_id = record.get("requestId")
+    return request_id if isinstance(request_id, str) and request_id else None
+
+
+def line_of(raw: str | None, event: object, request_id: str | None, function_name: str, seq: int) -> bytes:
+    """One NDJSON line, without its line break: the event's own text with our three members added at its end.
+
+    `raw` is the text and `event` its value, as `split_events` gave them; where `raw` is None the event is written
+    anew. An event that is not an object becomes ``{"record": <event>, ...}``. A member that the event has already
+    stands, and ours of that name is left out.
+    """
+    if raw is None:
+        raw = dumps(event)
+    known = event if isinstance(event, dict) else None
+    body = f'{{"record":{raw}' if known is None else raw[:-1]
+    requested = "null" if request_id is None else quote(request_id)
+    if not known or ("requestId" not in known and "functionName" not in known and "seq" not in known):
+        comma = "," if known is None or known else ""
+        text = f'{body}{comma}"requestId":{requested},"functionName":{quote(function_name)},"seq":{seq}}}'
+    else:
+        added = {"requestId": requested, "functionName": quote(function_name), "seq": str(seq)}
+        text = body + "".join([f',"{name}":{own}' for name, own in added.items() if name not in known]) + "}"
+    return text.encode("utf-8", "backslashreplace")
