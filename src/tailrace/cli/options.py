@@ -14,9 +14,7 @@ _FILE = click.Path(path_type=Path)
 
 _SHARED = [
     click.argument("handler"),
-    click.option(
-        "--code", "code_dir", type=_FILE, default=Path(), help="Folder of the function's code. [default: .]"
-    ),
+    click.option("--code", "code_dir", type=_FILE, default=Path(), help="Folder of the function's code. [default: .]"),
     click.option("--bootstrap", type=_FILE, help="An executable as custom runtime, instead of Python's."),
     click.option("--python", type=_FILE, help="Interpreter of the function. [default: the one that runs tailrace]"),
     click.option(
