@@ -1,0 +1,261 @@
+"""The fast start: what stands between the launcher and the first call to Next.
+
+Lambda starts the runtime only after every extension has registered, and ends init only after each has called
+Next (lambda-platform.md 4.1). So this module, and the client beside it, import built-in modules only; all else
+is imported on a second thread once the call to Next is on the wire. Telemetry that comes earlier waits in the
+kernel's accept queue.
+"""
+
+from __future__ import annotations
+
+import _socket
+import _thread
+import posix
+import sys
+import time
+
+from tailrace.agent.lambda_api import ApiReply, LambdaApi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from tailrace.agent.app import App
+
+EXTENSION = "/2020-01-01/extension"
+TELEMETRY = "/2022-07-01/telemetry"
+BACKLOG = 64
+REGISTER_ATTEMPTS = 5
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 2.0
+# Where an event states no deadline; SHUTDOWN always does (lambda-platform.md 2.5).
+UNSTATED_DEADLINE_S = 2.0
+MARGIN_S = 0.1
+# For every thread. Address space until it is touched; the default is 8 MiB.
+STACK_BYTES = 1024 * 1024
+MANAGED_INSTANCES = b"lambda-managed-instances"
+
+
+class FastStart:
+    """What the fast start leaves for the second thread, and what that hands back."""
+
+    __slots__ = ("_ready", "app", "listener", "register_reply", "started", "telemetry")
+
+    def __init__(self) -> None:
+        self.listener: _socket.socket | None = None
+        self.register_reply = b""
+        # True where the platform accepted the subscription: only then will telemetry come.
+        self.telemetry = False
+        self.started = False
+        self.app: App | None = None
+        self._ready = _thread.allocate_lock()
+        self._ready.acquire()
+
+    def import_the_rest(self) -> None:
+        """Start the second thread, once."""
+        if not self.started:
+            self.started = True
+            _thread.stack_size(STACK_BYTES)
+            _thread.start_new_thread(second_thread, (self,))
+
+    def settled(self) -> None:
+        """The second thread is done, well or badly: nobody waits for it any more."""
+        self._ready.release()
+
+    def app_within(self, wait_s: float) -> App | None:
+        """The application, waiting for it at most `wait_s`; None where it is not there (yet)."""
+        if self.app is None and self._ready.acquire(timeout=max(0.0, wait_s)):
+            self._ready.release()
+        return self.app
+
+
+def main(name: str) -> NoReturn:
+    """Run the extension that is registered as `name`, the base name of its file. Does not return."""
+    address = environment(b"AWS_LAMBDA_RUNTIME_API")
+    if not address:
+        say("error", "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda as an extension")
+        posix._exit(1)
+    fast = FastStart()
+    fast.listener = bind_listener()
+    api = LambdaApi(address)
+    identifier = register(api, name, fast)
+    if fast.listener is not None:
+        subscribe(api, identifier, fast)
+    serve(api, identifier, fast)
+
+
+def bind_listener() -> _socket.socket | None:
+    """The socket that telemetry comes to, bound and listening. None (and said) where it cannot be bound.
+
+    On Lambda the platform reaches `sandbox.localdomain`, so every address is bound (lambda-platform.md 5.5).
+    """
+    host = environment(b"TAILRACE_LISTEN_HOST") or "0.0.0.0"  # noqa: S104 - the sandbox has no other interface
+    listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    try:
+        listener.bind((host, 0))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        say("error", f"TAILRACE_LISTEN_HOST: cannot listen on {host}: {error}; no telemetry will be received")
+        return None
+    return listener
+
+
+def register(api: LambdaApi, name: str, fast: FastStart) -> str:
+    """Register and return the identifier. When the platform keeps refusing, this process stays, silent: an
+    extension that exits fails the function's init at once (lambda-platform.md 4.5)."""
+    managed = posix.environ.get(b"AWS_LAMBDA_INITIALIZATION_TYPE") == MANAGED_INSTANCES
+    body = b'{"events":["SHUTDOWN"]}' if managed else b'{"events":["INVOKE","SHUTDOWN"]}'
+    headers = (
+        f"Lambda-Extension-Name: {name}\r\nLambda-Extension-Accept-Feature: accountId\r\n"
+        "Content-Type: application/json\r\n"
+    )
+    attempt = 0
+    while True:
+        reply, problem = attempted(api, "POST", EXTENSION + "/register", headers, body)
+        if reply is not None and reply.status == 200:
+            fast.register_reply = reply.body
+            return reply.header(b"lambda-extension-identifier").decode("ascii", "replace")
+        attempt += 1
+        if attempt == REGISTER_ATTEMPTS:
+            say("error", f"register failed {attempt} times: no telemetry is delivered by this process")
+            stand_still()
+        if attempt == 1:
+            say("error", f"register failed: {problem}")
+        time.sleep(FIRST_PAUSE_S * 2**attempt)
+
+
+def subscribe(api: LambdaApi, identifier: str, fast: FastStart) -> None:
+    """Subscribe to telemetry. 202 means `not supported, nothing will come` (lambda-platform.md 5.2)."""
+    assert fast.listener is not None
+    port = fast.listener.getsockname()[1]
+    types = ",".join(f'"{kind}"' for kind in wanted_types())
+    managed = posix.environ.get(b"AWS_LAMBDA_INITIALIZATION_TYPE") == MANAGED_INSTANCES
+    schema = "2025-01-29" if managed else "2022-12-13"
+    body = (
+        f'{{"schemaVersion":"{schema}","types":[{types}],'
+        '"buffering":{"maxItems":1000,"maxBytes":262144,"timeoutMs":25},'
+        f'"destination":{{"protocol":"HTTP","URI":"http://sandbox.localdomain:{port}"}}}}'
+    )
+    headers = f"Lambda-Extension-Identifier: {identifier}\r\nContent-Type: application/json\r\n"
+    reply, problem = attempted(api, "PUT", TELEMETRY, headers, body.encode("ascii"))
+    if reply is not None and reply.status == 200:
+        fast.telemetry = True
+    elif reply is not None and reply.status == 202:
+        say("warning", "the Telemetry API is not supported here: no telemetry will come")
+    else:
+        say("error", f"the subscription to telemetry was refused: {problem}; no telemetry will come")
+
+
+def wanted_types() -> list[str]:
+    """What to subscribe to: `platform` always (it carries runtimeDone), and what `TAILRACE_TYPES` asks for.
+    Words that are no types are left to the configuration to complain about."""
+    words = environment(b"TAILRACE_TYPES").replace(",", " ").split() or ["function"]
+    return ["platform"] + [kind for kind in ("function", "extension") if kind in words]
+
+
+def serve(api: LambdaApi, identifier: str, fast: FastStart) -> NoReturn:
+    """Call Next, for ever: whatever goes wrong with an event, the next one is asked for."""
+    headers = f"Lambda-Extension-Identifier: {identifier}\r\n"
+    failed = False
+    while True:
+        body = next_event(api, headers, fast)
+        try:
+            handle(body, fast)
+        except BaseException as error:  # noqa: BLE001 - fail open: the function must not pay for our mistakes
+            if not failed:
+                failed = True
+                say("error", f"an event could not be handled: {type(error).__name__}")
+        if member(body, b"eventType").startswith(b'"SHUTDOWN"'):
+            posix._exit(0)
+
+
+def handle(body: bytes, fast: FastStart) -> None:
+    """Give the event to the application, if it stands within the event's deadline."""
+    received_s = time.monotonic()
+    app = fast.app_within(deadline_left_s(body) - MARGIN_S)
+    if app is not None:
+        app.handle_event(body, received_s)
+
+
+def next_event(api: LambdaApi, headers: str, fast: FastStart) -> bytes:
+    """The body of the next event. Failures are said once and tried again, without end."""
+    pause_s = FIRST_PAUSE_S
+    parent = posix.getppid()
+    while True:
+        reply, problem = attempted(api, "GET", EXTENSION + "/event/next", headers, b"", fast)
+        if reply is not None and reply.status == 200:
+            return reply.body
+        fast.import_the_rest()
+        if pause_s == FIRST_PAUSE_S:
+            say("error", f"event/next failed: {problem}")
+        if reply is None and posix.getppid() != parent:
+            # The API is gone and so is the process that started us: there is no environment any more.
+            posix._exit(0)
+        time.sleep(pause_s)
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+
+def attempted(
+    api: LambdaApi, method: str, path: str, headers: str, body: bytes, fast: FastStart | None = None
+) -> tuple[ApiReply | None, str]:
+    """The reply, or None, and what to say where it is not a success."""
+    try:
+        reply = api.request(method, path, headers, body, fast.import_the_rest if fast is not None else None)
+    except (OSError, ValueError) as error:
+        return None, f"no reply ({type(error).__name__}: {error})"
+    return reply, f"status {reply.status} {reply.body[:300].decode('ascii', 'replace')}"
+
+
+def second_thread(fast: FastStart) -> None:
+    """Import and build everything else, then take in telemetry for as long as the process lives."""
+    try:
+        from tailrace.agent.app import build_app
+
+        app = build_app(fast.register_reply, fast.telemetry)
+        fast.app = app
+    except BaseException as error:  # noqa: BLE001 - fail open: Next is called without an application, too
+        say("error", f"the agent could not be built: {type(error).__name__}: {error}; no telemetry is delivered")
+        if fast.listener is not None:
+            fast.listener.close()
+        return
+    finally:
+        fast.settled()
+    if fast.listener is not None and app is not None:
+        app.receive(fast.listener)
+
+
+def deadline_left_s(body: bytes) -> float:
+    """Seconds until the `deadlineMs` (epoch milliseconds) of an event that is not decoded yet."""
+    digits = member(body, b"deadlineMs")
+    end = 0
+    while digits[end : end + 1].isdigit():
+        end += 1
+    return int(digits[:end]) / 1000 - time.time() if end else UNSTATED_DEADLINE_S
+
+
+def member(body: bytes, name: bytes) -> bytes:
+    """What follows the first member `name` in a JSON text. The events are small objects of known members: this
+    much is enough to wait and to leave before the decoder is imported."""
+    _, _, rest = body.partition(b'"' + name + b'"')
+    return rest.lstrip().removeprefix(b":").lstrip()
+
+
+def environment(name: bytes) -> str:
+    return posix.environ.get(name, b"").decode("utf-8", "surrogateescape")
+
+
+def stand_still() -> NoReturn:
+    while True:
+        time.sleep(3600)
+
+
+def say(level: str, message: str) -> None:
+    """One line of our own before the real diagnostics are imported."""
+    safe = "".join(c if " " <= c <= "~" and c not in '"\\' else "'" for c in message)
+    line = f'{{"type":"tailrace.log","level":"{level}","message":"{safe}"}}\n'
+    try:
+        posix.write(1, line.encode("ascii"))
+    except OSError:
+        # Nobody reads our output: there is nowhere left to say so.
+        sys.exc_info()

@@ -1,0 +1,103 @@
+"""The real agent: the launcher of the built layer, as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tailrace.packaging.interpreters import Interpreter
+from tailrace.packaging.layer import build_layer
+
+LIMIT_S = 30.0
+RUNNING = Interpreter(f"python{sys.version_info[0]}.{sys.version_info[1]}", Path(sys.executable))
+
+
+def unpack_layer(folder: Path, interpreter: Interpreter = RUNNING) -> Path:
+    """Build the layer's zip and unpack it as Lambda does. Returns the folder that stands for /opt."""
+    build_layer(folder / "layer.zip", [interpreter])
+    opt = folder / "opt"
+    with zipfile.ZipFile(folder / "layer.zip") as archive:
+        for entry in archive.infolist():
+            path = Path(archive.extract(entry, opt))
+            path.chmod(entry.external_attr >> 16 & 0o777)
+    return opt
+
+
+class AgentProcess:
+    """`with AgentProcess(opt, api.address, {...}) as agent:`; `output` is what it wrote so far."""
+
+    def __init__(
+        self, opt: Path, address: str, settings: Mapping[str, str] | None = None, launcher: Path | None = None
+    ) -> None:
+        self._process = subprocess.Popen(
+            [launcher or opt / "extensions" / "tailrace"],
+            env={
+                "AWS_LAMBDA_RUNTIME_API": address,
+                "TAILRACE_LISTEN_HOST": "127.0.0.1",
+                "AWS_REGION": "eu-west-1",
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+                **(settings or {}),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+        self.pid = self._process.pid
+        self.output = b""
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+        self._process.wait(LIMIT_S)
+        self._reader.join(LIMIT_S)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def exit_code(self) -> int:
+        """Its exit code, once it has left."""
+        code = self._process.wait(LIMIT_S)
+        self._reader.join(LIMIT_S)
+        return code
+
+    def said(self) -> list[dict[str, Any]]:
+        """Every whole line of its output, decoded: whatever the agent writes is JSON."""
+        return [json.loads(line) for line in self.output.decode().splitlines(keepends=True) if line.endswith("\n")]
+
+    def wait_for_line(self, containing: str) -> None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: containing.encode() in self.output, LIMIT_S):
+                raise AssertionError(f"the agent did not say {containing!r}: {self.output.decode()}")
+
+    def ledger(self) -> dict[str, Any]:
+        """The rows of the ledger, which must be the last line."""
+        last = self.said()[-1]
+        assert last.pop("type") == "tailrace.ledger"
+        return last
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        while chunk := self._process.stdout.read1(65536):  # type: ignore[attr-defined] # Popen's reader is buffered
+            with self._changed:
+                self.output += chunk
+                self._changed.notify_all()
