@@ -142,7 +142,7 @@ def subscribe(api: LambdaApi, identifier: str, fast: FastStart) -> None:
     if reply is not None and reply.status == 200:
         fast.telemetry = True
     elif reply is not None and reply.status == 202:
-        say("warning", "the Telemetry API is not supported here: no telemetry will come")
+        say("warn", "the Telemetry API is not supported here: no telemetry will come")
     else:
         say("error", f"the subscription to telemetry was refused: {problem}; no telemetry will come")
 

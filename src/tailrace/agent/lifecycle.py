@@ -1,0 +1,159 @@
+"""What the agent does with an event, and when it may call Next. Pure: facts and moments in, one step at a time out.
+
+The promise to the platform is the call to Next: it means "you may freeze me now". Between the end of the invocation
+and that call stands a flush with a deadline. All moments here are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tailrace.pipeline.interfaces import FlushPolicy
+
+INVOKE = "INVOKE"
+SHUTDOWN = "SHUTDOWN"
+
+# Where an event states no deadline: the whole shutdown phase has this long (lambda-platform.md 4.6).
+UNSTATED_DEADLINE_S = 2.0
+# At shutdown the platform has delivered what it held (lambda-platform.md 5.8), or is about to: this much silence
+# says that nothing more comes, and this much is waited at most.
+QUIET_S = 0.1
+QUIET_LIMIT_S = 0.2
+
+
+class LifecycleEvent:
+    """What event/next answered. `kind` is the event's own word; `request_id` is empty where it has none."""
+
+    __slots__ = ("deadline_s", "kind", "reason", "request_id")
+
+    def __init__(self, kind: str, deadline_s: float, request_id: str = "", reason: str = "") -> None:
+        self.kind = kind
+        self.deadline_s = deadline_s
+        self.request_id = request_id
+        self.reason = reason
+
+
+def event_of(value: object, wall_s: float, now_s: float) -> LifecycleEvent:
+    """The event in a decoded body of event/next, its `deadlineMs` (epoch milliseconds) turned into a monotonic
+    moment. Whatever is missing or odd gets a harmless stand-in: an unknown event only leads to the next one."""
+    members = value if isinstance(value, dict) else {}
+    deadline_ms = members.get("deadlineMs")
+    stated = isinstance(deadline_ms, (int, float)) and not isinstance(deadline_ms, bool)
+    left_s = deadline_ms / 1000 - wall_s if stated else UNSTATED_DEADLINE_S
+    return LifecycleEvent(
+        _text(members.get("eventType")),
+        now_s + left_s,
+        _text(members.get("requestId")),
+        _text(members.get("shutdownReason")),
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+class Step:
+    """One thing to do. Those with `until_s` end at that moment at the latest."""
+
+    __slots__ = ("until_s",)
+
+    def __init__(self, until_s: float = 0.0) -> None:
+        self.until_s = until_s
+
+
+class AwaitRuntimeDone(Step):
+    """Wait until the worker has dealt with `platform.runtimeDone` of `request_id`. Answer: whether it came."""
+
+    __slots__ = ("request_id",)
+
+    def __init__(self, request_id: str, until_s: float) -> None:
+        super().__init__(until_s)
+        self.request_id = request_id
+
+
+class AwaitReport(AwaitRuntimeDone):
+    """The same for `platform.report`; silence of `quiet_s` ends the wait, too."""
+
+    __slots__ = ("quiet_s",)
+
+    def __init__(self, request_id: str, until_s: float, quiet_s: float) -> None:
+        super().__init__(request_id, until_s)
+        self.quiet_s = quiet_s
+
+
+class AwaitSilence(Step):
+    """Wait until no telemetry has come for `quiet_s`."""
+
+    __slots__ = ("quiet_s",)
+
+    def __init__(self, quiet_s: float, until_s: float) -> None:
+        super().__init__(until_s)
+        self.quiet_s = quiet_s
+
+
+class Flush(Step):
+    """Send everything, and wait for the outcome. `full` where the wait has the length that the policy grants:
+    only then does waiting in vain say something about the destination."""
+
+    __slots__ = ("full",)
+
+    def __init__(self, until_s: float, full: bool) -> None:
+        super().__init__(until_s)
+        self.full = full
+
+
+class CallNext(Step):
+    """Done with the event."""
+
+    __slots__ = ()
+
+
+class CloseAndLeave(Step):
+    """Send everything for the last time, write the ledger, leave the process."""
+
+    __slots__ = ()
+
+
+class Lifecycle:
+    """`begin` an event, carry out its step, say with `after` what came of it, and so on until `CallNext` or
+    `CloseAndLeave`. `telemetry` is false where the platform will never send any: then nothing is waited for."""
+
+    __slots__ = ("_event", "_last_request_id", "_policy", "_telemetry")
+
+    def __init__(self, policy: FlushPolicy, telemetry: bool) -> None:
+        self._policy = policy
+        self._telemetry = telemetry
+        self._last_request_id = ""
+        self._event = LifecycleEvent("", 0.0)
+
+    def begin(self, event: LifecycleEvent, now_s: float) -> Step:
+        self._event = event
+        if event.kind == SHUTDOWN:
+            return self._shutdown(now_s)
+        if event.kind != INVOKE or not self._telemetry:
+            return CallNext()
+        self._last_request_id = event.request_id
+        return AwaitRuntimeDone(event.request_id, now_s + self._policy.done_wait_s(now_s, event.deadline_s))
+
+    def after(self, step: Step, came: bool, now_s: float, any_up: bool) -> Step:
+        """The step after `step`. `came` is its answer, `any_up` whether any destination is worth waiting for."""
+        if isinstance(step, AwaitReport):
+            return self._close(now_s)
+        if isinstance(step, AwaitRuntimeDone) and came:
+            quiet_s = self._policy.settle_s(now_s, self._event.deadline_s)
+            # Silence may never come: a function that left a thread behind goes on writing.
+            return AwaitSilence(quiet_s, now_s + 4 * quiet_s)
+        if isinstance(step, (AwaitRuntimeDone, AwaitSilence)):
+            wait_s = self._policy.reply_wait_s(now_s, self._event.deadline_s, any_up)
+            return Flush(now_s + wait_s, full=0 < self._policy.cap_s <= wait_s)
+        return CallNext()
+
+    def _shutdown(self, now_s: float) -> Step:
+        left_s = self._policy.shutdown_wait_s(now_s, self._event.deadline_s)
+        if not self._telemetry or left_s <= 0:
+            return self._close(now_s)
+        limit_s = min(QUIET_LIMIT_S, left_s / 2)
+        return AwaitReport(self._last_request_id, now_s + limit_s, min(QUIET_S, limit_s))
+
+    def _close(self, now_s: float) -> Step:
+        return CloseAndLeave(now_s + self._policy.shutdown_wait_s(now_s, self._event.deadline_s))
