@@ -65,6 +65,28 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
+class FlushPolicy(Protocol):
+    """When the agent waits for deliveries. Moments are monotonic seconds, answers are seconds from `now_s`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def cap_s(self) -> float:
+        """The longest wait for replies; a shorter one says nothing about a destination."""
+
+    def done_wait_s(self, now_s: float, deadline_s: float) -> float:
+        """How long to wait for platform.runtimeDone."""
+
+    def settle_s(self, now_s: float, deadline_s: float) -> float:
+        """How long telemetry must have been silent before the flush."""
+
+    def reply_wait_s(self, now_s: float, deadline_s: float, any_up: bool) -> float:
+        """How long to wait for replies after the flush."""
+
+    def shutdown_wait_s(self, now_s: float, deadline_s: float) -> float:
+        """How long the last flush may take."""
+
+
 class Random(Protocol):
     """The one draw that retry policies need."""
 

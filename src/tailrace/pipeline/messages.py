@@ -4,9 +4,13 @@ from __future__ import annotations
 
 
 class HttpRequest:
-    """One HTTP/1.1 request. `headers` hold neither Host nor Content-Length; the transport adds both."""
+    """One HTTP/1.1 request. `headers` hold neither Host nor Content-Length; the transport adds both.
 
-    __slots__ = ("body", "headers", "host", "method", "port", "target", "tls")
+    `idempotent` is true where the method says so (RFC 9110, 9.2.2): sending it twice does what sending it
+    once does, so the transport may do that on its own when a kept connection turns out to be dead.
+    """
+
+    __slots__ = ("body", "headers", "host", "idempotent", "method", "port", "target", "tls")
 
     def __init__(
         self,
@@ -25,6 +29,7 @@ class HttpRequest:
         self.target = target
         self.headers = headers
         self.body = body
+        self.idempotent = method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
 
 
 class FileRequest:

@@ -1,0 +1,76 @@
+"""Is the destination there? Pure.
+
+Up until an attempt fails or a flush wait runs into its cap; down from then on, and up again at the first answer
+that takes or turns down records. While it is down nobody begins to wait for it. A failure window is
+spoken of twice: once when it begins, once when it ends.
+
+A circuit breaker (limits on half-open probes, growing pauses over whole environments) will take the place of
+`next_attempt_s`; callers need only what stands here.
+"""
+
+from __future__ import annotations
+
+
+class Notice:
+    """Something the user should be told: arguments for `Diagnostics`."""
+
+    __slots__ = ("fields", "level", "message")
+
+    def __init__(self, level: str, message: str, fields: dict[str, object]) -> None:
+        self.level = level
+        self.message = message
+        self.fields = fields
+
+
+class Availability:
+    """One destination's state. `next_attempt_s` is the moment before which no attempt is worth making."""
+
+    __slots__ = ("_destination", "_down_since_s", "failures", "next_attempt_s")
+
+    def __init__(self, destination: str) -> None:
+        self._destination = destination
+        self._down_since_s: float | None = None
+        self.failures = 0
+        self.next_attempt_s = 0.0
+
+    @property
+    def is_up(self) -> bool:
+        return self._down_since_s is None
+
+    def attempt_failed(self, now_s: float, message: str, reason: str, delay_s: float) -> Notice | None:
+        """An attempt failed because of `reason`; the next is due in `delay_s`."""
+        self.failures += 1
+        self.next_attempt_s = now_s + delay_s
+        return self._go_down(now_s, "warn", message, {"reason": reason})
+
+    def wait_expired(self, now_s: float) -> Notice | None:
+        """A flush waited as long as it may, and the records are still held."""
+        message = "destination did not answer in time; its records are kept and nothing waits for it until it answers"
+        return self._go_down(now_s, "warn", message, {})
+
+    def answered(self, now_s: float, held: int, dropped: int) -> Notice | None:
+        """The destination dealt with a batch. `held` records are still waiting, `dropped` were lost meanwhile."""
+        failures, self.failures = self.failures, 0
+        self.next_attempt_s = 0.0
+        since_s, self._down_since_s = self._down_since_s, None
+        if since_s is None:
+            return None
+        fields: dict[str, object] = {
+            "destination": self._destination,
+            "downForS": round(now_s - since_s, 3),
+            "failedAttempts": failures,
+            "heldRecords": held,
+            "droppedRecords": dropped,
+        }
+        return Notice("info", "destination answers again", fields)
+
+    def attempt_now(self) -> None:
+        """Forget the pause (at shutdown there is no later)."""
+        self.next_attempt_s = 0.0
+        self.failures = 0
+
+    def _go_down(self, now_s: float, level: str, message: str, fields: dict[str, object]) -> Notice | None:
+        if self._down_since_s is not None:
+            return None
+        self._down_since_s = now_s
+        return Notice(level, message, {"destination": self._destination, **fields})

@@ -1,0 +1,171 @@
+"""One HTTP/1.1 connection, and the exchange of a request and its reply on it."""
+
+from __future__ import annotations
+
+from os import strerror
+
+from tailrace.errors import ConnectError, NoReplyError
+from tailrace.pipeline.http1 import EndlessBody, MalformedMessageError, parse_head, reply_body, split_head
+from tailrace.pipeline.messages import Reply
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+
+    from tailrace.clock import Clock
+    from tailrace.pipeline.http1 import Body, Head
+    from tailrace.pipeline.messages import HttpRequest
+
+KEPT_BODY_BYTES = 65_536
+_DRAIN_MAX_BYTES = 1_048_576  # beyond this a new connection is cheaper than the rest of the body
+_READ_BYTES = 65_536
+_MIN_TIMEOUT_S = 0.001
+_DEFAULT_PORTS = {True: 443, False: 80}
+
+
+class _PeerClosedError(OSError):
+    """The peer ended the connection where more was due."""
+
+
+class Connection:
+    """Owns `sock` (plain or TLS). After a failure `is_stale` says: it had worked before, and died before any
+    byte of this reply; `sent_bytes` how much of the request had been handed to the kernel by then."""
+
+    __slots__ = ("_clock", "_exchanges", "_got_bytes", "_rest", "_sock", "idle_since_s", "is_stale", "sent_bytes")
+
+    def __init__(self, sock: _socket.socket, clock: Clock) -> None:
+        self._sock = sock
+        self._clock = clock
+        self._rest = b""
+        self._exchanges = 0
+        self._got_bytes = 0
+        self.idle_since_s = 0.0
+        self.is_stale = False
+        self.sent_bytes = 0
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def has_ended(self) -> bool:
+        """Whether the peer hung up, or said something unasked, while nobody listened."""
+        try:
+            self._sock.settimeout(0.0)
+            self._sock.recv(1)
+        except OSError as error:
+            # a TLS socket says so in its own way; its class is not loaded where it cannot occur
+            return not isinstance(error, BlockingIOError) and type(error).__name__ != "SSLWantReadError"
+        return True
+
+    def exchange(self, request: HttpRequest, deadline_s: float) -> tuple[Reply, bool]:
+        """The reply, and whether the connection can carry another request.
+
+        Raises `ConnectError` when nothing was sent, `NoReplyError` when the outcome is unknown.
+        """
+        data = encode_request(request)
+        self._exchanges += 1
+        self.sent_bytes = self._got_bytes = 0
+        send_error = self._send(data, deadline_s)
+        if send_error is not None and not self.sent_bytes:
+            self.is_stale = self._died(send_error)
+            raise ConnectError(f"{describe(send_error)} before anything was sent") from send_error
+        # even after a failed send: a server may answer and hang up before it has read everything (413)
+        try:
+            status, head = self._read_final_head(deadline_s)
+            body, is_complete = self._read_body(reply_body(head, request.method, status), deadline_s)
+        except MalformedMessageError as error:
+            raise NoReplyError(f"reply is not HTTP: {error}") from error
+        except OSError as error:
+            self.is_stale = self._died(error)
+            raise NoReplyError(f"{describe(send_error or error)} before the reply was complete") from error
+        return Reply(status, head.headers, body), is_complete and send_error is None and _keeps_alive(head)
+
+    def _died(self, error: OSError) -> bool:
+        return self._exchanges > 1 and not self._got_bytes and not isinstance(error, TimeoutError)
+
+    def _send(self, data: bytes, deadline_s: float) -> OSError | None:
+        view = memoryview(data)
+        try:
+            while self.sent_bytes < len(data):
+                self._set_timeout(deadline_s)
+                self.sent_bytes += self._sock.send(view[self.sent_bytes :])
+        except OSError as error:
+            return error
+        return None
+
+    def _read_final_head(self, deadline_s: float) -> tuple[int, Head]:
+        """The first head that is not an interim one (1xx)."""
+        while True:
+            while (split := split_head(self._rest)) is None:
+                self._rest += self._receive(deadline_s)
+            raw, self._rest = split
+            head = parse_head(raw)
+            version, status = head.start[:2]
+            if not version.startswith("HTTP/1.") or not (status.isascii() and status.isdigit() and len(status) == 3):
+                raise MalformedMessageError("status line is not one of HTTP/1.1")
+            if status[0] != "1":
+                return int(status), head
+
+    def _read_body(self, body: Body, deadline_s: float) -> tuple[bytes, bool]:
+        """Up to `KEPT_BODY_BYTES` of it, and whether it was read to its end, with nothing left behind."""
+        kept, self._rest = body.feed(self._rest), b""
+        drained_bytes = 0
+        while not body.done and drained_bytes <= _DRAIN_MAX_BYTES:
+            try:
+                data = self._receive(deadline_s)
+            except _PeerClosedError:
+                if isinstance(body, EndlessBody):
+                    break
+                raise
+            drained_bytes += len(data)
+            piece = body.feed(data)
+            if len(kept) < KEPT_BODY_BYTES:
+                kept += piece
+        return kept[:KEPT_BODY_BYTES], body.done and not body.rest
+
+    def _receive(self, deadline_s: float) -> bytes:
+        self._set_timeout(deadline_s)
+        data = self._sock.recv(_READ_BYTES)
+        if not data:
+            raise _PeerClosedError
+        self._got_bytes += len(data)
+        return data
+
+    def _set_timeout(self, deadline_s: float) -> None:
+        remaining_s = deadline_s - self._clock.monotonic_s()
+        if remaining_s <= 0:
+            raise TimeoutError
+        self._sock.settimeout(max(_MIN_TIMEOUT_S, remaining_s))
+
+
+def encode_request(request: HttpRequest) -> bytes:
+    """Head and body as they go on the wire. Raises `ConnectError` for what would break out of its line."""
+    host = f"[{request.host}]" if ":" in request.host else request.host
+    if request.port != _DEFAULT_PORTS[request.tls]:
+        host = f"{host}:{request.port}"
+    lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    if request.body or request.method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {len(request.body)}")
+    for line in lines:
+        if "\r" in line or "\n" in line:
+            raise ConnectError(f"line break in {line.split(':', 1)[0].split()[0]!r} of the request")
+    if " " in request.target:
+        raise ConnectError("blank in the target of the request")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + request.body
+
+
+def describe(error: OSError) -> str:
+    """A short reason, the same for the same cause, in which nothing of the peer's or the user's stands."""
+    if isinstance(error, _PeerClosedError):
+        return "connection closed by the peer"
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error.errno, int) and error.errno > 0 and not type(error).__name__.startswith("SSL"):
+        return strerror(error.errno).lower()
+    return "connection lost"
+
+
+def _keeps_alive(head: Head) -> bool:
+    if head.start[0] == "HTTP/1.0":
+        return head.has_token("connection", "keep-alive")
+    return not head.has_token("connection", "close")

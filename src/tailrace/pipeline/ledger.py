@@ -1,0 +1,215 @@
+"""Counting every record into exactly one outcome per destination.
+
+At every instant, for every row:
+``received = delivered + held + filtered + sampled + rejected + sum(dropped.values()) + deadLettered``.
+`held` is a counter of its own, not what is left over: whoever books an outcome for a record that is not
+held gets a `ValueError`, so a double booking is found where it happens.
+"""
+
+from __future__ import annotations
+
+import _thread
+
+# Why records were dropped. Whoever drops for a new reason adds its word here.
+QUEUE_FULL = "queue_full"
+SHUTDOWN = "shutdown"
+NO_DESTINATION = "no_destination"
+UNPARSABLE = "unparsable"  # a remainder of a telemetry body that is not JSON; counted as one record
+BODY_TOO_LARGE = "body_too_large"  # a telemetry body beyond the listener's bound; counted as one record
+INTERNAL_ERROR = "internal_error"
+
+# Why records were rejected, apart from the destinations' own words.
+RECORD_TOO_LARGE = "record_too_large"  # larger than a whole request may be
+TOO_LARGE = "too_large"  # the destination refused it even alone
+
+NO_DESTINATION_ROW = "none"
+REFUSED_ROW = "refused"  # counts telemetry posts, not records: answered 503, so that the platform sends them again
+
+
+class RowSnapshot:
+    """One destination's figures at one instant. `dropped` and `rejected_reasons` are copies."""
+
+    __slots__ = (
+        "dead_lettered",
+        "delivered",
+        "dropped",
+        "filtered",
+        "held",
+        "received",
+        "rejected",
+        "rejected_reasons",
+        "resent_unconfirmed",
+        "sampled",
+    )
+
+    def __init__(self, row: LedgerRow) -> None:
+        self.received = row._received
+        self.delivered = row._delivered
+        self.held = row._held
+        self.filtered = row._filtered
+        self.sampled = row._sampled
+        self.rejected_reasons = dict(row._rejected)
+        self.rejected = sum(row._rejected.values())
+        self.dropped = dict(row._dropped)
+        self.dead_lettered = row._dead_lettered
+        self.resent_unconfirmed = row._resent_unconfirmed
+
+    @property
+    def accounted(self) -> int:
+        """The right-hand side of the sum; equals `received`."""
+        settled = self.delivered + self.filtered + self.sampled + self.rejected + self.dead_lettered
+        return settled + self.held + sum(self.dropped.values())
+
+    def to_object(self) -> dict[str, object]:
+        """The row as it stands in the shutdown line."""
+        return {
+            "received": self.received,
+            "delivered": self.delivered,
+            "held": self.held,
+            "filtered": self.filtered,
+            "sampled": self.sampled,
+            "rejected": self.rejected,
+            "dropped": self.dropped,
+            "deadLettered": self.dead_lettered,
+            "resentUnconfirmed": self.resent_unconfirmed,
+        }
+
+
+class LedgerRow:
+    """One destination's account. Every method is one atomic step and may be called from any thread."""
+
+    __slots__ = (
+        "_dead_lettered",
+        "_delivered",
+        "_dropped",
+        "_filtered",
+        "_held",
+        "_lock",
+        "_received",
+        "_rejected",
+        "_resent_unconfirmed",
+        "_sampled",
+        "name",
+    )
+
+    def __init__(self, name: str, lock: _thread.LockType) -> None:
+        self.name = name
+        self._lock = lock
+        self._received = 0
+        self._held = 0
+        self._delivered = 0
+        self._filtered = 0
+        self._sampled = 0
+        self._rejected: dict[str, int] = {}
+        self._dropped: dict[str, int] = {}
+        self._dead_lettered = 0
+        self._resent_unconfirmed = 0
+
+    def receive(self, n: int = 1) -> None:
+        """`n` records came in and are held."""
+        with self._lock:
+            if n < 0:
+                raise ValueError(f"ledger row {self.name}: {n} records cannot be received")
+            self._received += n
+            self._held += n
+
+    def deliver(self, n: int = 1) -> None:
+        with self._lock:
+            self._let_go(n)
+            self._delivered += n
+
+    def filter(self, n: int = 1) -> None:
+        """`n` held records are not wanted here."""
+        with self._lock:
+            self._let_go(n)
+            self._filtered += n
+
+    def sample(self, n: int = 1) -> None:
+        """`n` held records were left out by sampling."""
+        with self._lock:
+            self._let_go(n)
+            self._sampled += n
+
+    def reject(self, n: int, reason: str) -> None:
+        """The destination will never take these `n` records as they are."""
+        with self._lock:
+            self._let_go(n)
+            self._rejected[reason] = self._rejected.get(reason, 0) + n
+
+    def drop(self, n: int, reason: str) -> None:
+        """`n` held records are lost, and this is why."""
+        with self._lock:
+            self._let_go(n)
+            self._dropped[reason] = self._dropped.get(reason, 0) + n
+
+    def dead_letter(self, n: int = 1) -> None:
+        with self._lock:
+            self._let_go(n)
+            self._dead_lettered += n
+
+    def resend_unconfirmed(self, n: int = 1) -> None:
+        """`n` records went out again although they may have arrived. Outside the sum: they keep their outcome."""
+        with self._lock:
+            self._resent_unconfirmed += n
+
+    def snapshot(self) -> RowSnapshot:
+        with self._lock:
+            return RowSnapshot(self)
+
+    def _let_go(self, n: int) -> None:
+        if not 0 <= n <= self._held:
+            raise ValueError(f"ledger row {self.name}: an outcome for {n} records, but {self._held} are held")
+        self._held -= n
+
+
+class Ledger:
+    """All rows, and the source of sequence numbers. One lock for all, so that a snapshot is of one instant."""
+
+    __slots__ = ("_last_seq", "_lock", "_rows")
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self._rows: dict[str, LedgerRow] = {}
+        self._last_seq = 0
+
+    def next_seq(self) -> int:
+        """1, 2, 3 ...: unique in this process."""
+        with self._lock:
+            self._last_seq += 1
+            return self._last_seq
+
+    def open_row(self, name: str) -> LedgerRow:
+        """A new row for the destination `name`. A second one of the same name is called ``name#2``, and so on."""
+        with self._lock:
+            row = LedgerRow(self._free_name(name), self._lock)
+            self._rows[row.name] = row
+            return row
+
+    def refuse(self) -> None:
+        """A telemetry post was answered 503. The row appears with the first one."""
+        with self._lock:
+            row = self._rows.get(REFUSED_ROW)
+            if row is None:
+                row = self._rows[REFUSED_ROW] = LedgerRow(REFUSED_ROW, self._lock)
+        row.receive()
+        row.reject(1, "intake_full")
+
+    def snapshot(self) -> dict[str, RowSnapshot]:
+        """Every row by name, all at the same instant."""
+        with self._lock:
+            return {name: RowSnapshot(row) for name, row in self._rows.items()}
+
+    def line_object(self) -> dict[str, object]:
+        """The agent's last line on standard output: ``{"type": "tailrace.ledger", "<destination>": {...}, ...}``."""
+        line: dict[str, object] = {"type": "tailrace.ledger"}
+        for name, row in self.snapshot().items():
+            line[name] = row.to_object()
+        return line
+
+    def _free_name(self, name: str) -> str:
+        # "type" is the line's own member
+        candidate, n = name, 1
+        while candidate in self._rows or candidate in ("type", REFUSED_ROW):
+            n += 1
+            candidate = f"{name}#{n}"
+        return candidate

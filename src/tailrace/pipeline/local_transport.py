@@ -1,0 +1,107 @@
+"""Requests that never leave the machine: whole files, and the standard output."""
+
+from __future__ import annotations
+
+import posix
+
+from tailrace.errors import ConnectError, NoReplyError
+from tailrace.pipeline.messages import Reply
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tailrace.pipeline.messages import FileRequest, StreamRequest
+
+_FOLDER_MODE = 0o755
+_FILE_MODE = 0o644
+_STDOUT = 1
+
+
+class FileTransport:
+    """Writes a file under another name in the same folder and renames it, so that a reader never sees a part.
+
+    The other name begins with a dot and does not contain the final one, so no pattern for the files matches it.
+    """
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def send(self, request: FileRequest, timeout_s: float) -> Reply:
+        """Status 200, or `ConnectError`: nothing of the file is to be seen then. Folders are made as needed."""
+        folder = _folder_of(request.path)
+        try:
+            descriptor, temporary = self._create(folder)
+            try:
+                _write_all(descriptor, request.body)
+                posix.rename(temporary, request.path)
+            except OSError:
+                posix.unlink(temporary)
+                raise
+            finally:
+                posix.close(descriptor)
+        except OSError as error:
+            raise ConnectError(f"{posix.strerror(error.errno or 0).lower()}: {request.path}") from error
+        return Reply(200)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _create(self, folder: str) -> tuple[int, str]:
+        """An empty file in `folder` under a name that nobody else has."""
+        while True:
+            self._count += 1
+            path = f"{folder}/.tailrace-{posix.getpid()}-{id(self):x}-{self._count}.part"
+            try:
+                return posix.open(
+                    path, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC, _FILE_MODE
+                ), path
+            except FileExistsError:
+                continue  # left behind by a killed process of the same number
+            except FileNotFoundError:
+                _make_folders(folder)
+
+
+class StreamTransport:
+    """Writes to the standard output, everything in one go."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int = _STDOUT) -> None:
+        self._descriptor = descriptor
+
+    def send(self, request: StreamRequest, timeout_s: float) -> Reply:
+        """Status 200, `ConnectError` when nothing was written, `NoReplyError` after a part."""
+        written = 0
+        try:
+            while written < len(request.body):
+                written += posix.write(self._descriptor, request.body[written:])
+        except OSError as error:
+            reason = f"standard output: {posix.strerror(error.errno or 0).lower()}"
+            raise (NoReplyError(reason) if written else ConnectError(reason)) from error
+        return Reply(200)
+
+    def close(self) -> None:
+        """The standard output is not ours to close."""
+
+
+def _folder_of(path: str) -> str:
+    folder, slash, _ = path.rpartition("/")
+    return folder or slash or "."
+
+
+def _make_folders(folder: str) -> None:
+    """`folder` and what is missing above it."""
+    try:
+        posix.mkdir(folder, _FOLDER_MODE)
+    except FileExistsError:
+        return  # somebody else was faster, or it is no folder: then opening the file says so
+    except FileNotFoundError:
+        _make_folders(folder.rpartition("/")[0] or "/")
+        _make_folders(folder)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[posix.write(descriptor, view) :]

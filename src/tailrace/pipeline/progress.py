@@ -1,0 +1,86 @@
+"""What the lifecycle may wait for: an invocation that is done, and silence."""
+
+from __future__ import annotations
+
+from tailrace.pipeline.sync import Monitor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tailrace.clock import Clock
+
+_REMEMBERED = 256  # invocations; the lifecycle asks about the latest
+
+
+class Progress:
+    """Told by the intake and the worker, asked by the lifecycle. All methods may be called from any thread."""
+
+    __slots__ = ("_admitted", "_clock", "_done", "_last_activity_s", "_monitor", "_processed", "_reported")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._monitor = Monitor()
+        self._done: dict[str, None] = {}
+        self._reported: dict[str, None] = {}
+        self._admitted = 0
+        self._processed = 0
+        self._last_activity_s = clock.monotonic_s()
+
+    # -- told
+
+    def invocation_done(self, request_id: str) -> None:
+        """platform.runtimeDone of this request was processed, and everything that came with it."""
+        self._remember(self._done, request_id)
+
+    def report_seen(self, request_id: str) -> None:
+        """The same for platform.report."""
+        self._remember(self._reported, request_id)
+
+    def admitted(self) -> None:
+        """A telemetry body got into the intake."""
+        with self._monitor:
+            self._admitted += 1
+            self._last_activity_s = self._clock.monotonic_s()
+            self._monitor.notify_all()
+
+    def processed(self) -> None:
+        """A telemetry body was processed to its end."""
+        with self._monitor:
+            self._processed += 1
+            self._monitor.notify_all()
+
+    # -- asked
+
+    def wait_done(self, request_id: str, timeout_s: float) -> bool:
+        """Whether the invocation is done, waiting up to `timeout_s` for it."""
+        return self._wait_for(self._done, request_id, timeout_s)
+
+    def wait_report(self, request_id: str, timeout_s: float) -> bool:
+        """Whether its platform.report came, waiting up to `timeout_s` for it."""
+        return self._wait_for(self._reported, request_id, timeout_s)
+
+    def wait_quiet(self, timeout_s: float, settle_s: float = 0.0) -> bool:
+        """Whether everything admitted so far is processed, and nothing new came for `settle_s` from now on."""
+        with self._monitor:
+            start_s = self._clock.monotonic_s()
+            while True:
+                now_s = self._clock.monotonic_s()
+                quiet_s = max(start_s, self._last_activity_s) + settle_s
+                is_busy = self._processed < self._admitted
+                if not is_busy and now_s >= quiet_s:
+                    return True
+                if now_s >= start_s + timeout_s:
+                    return False
+                until_s = start_s + timeout_s if is_busy else min(quiet_s, start_s + timeout_s)
+                self._monitor.wait(until_s - now_s)
+
+    def _remember(self, seen: dict[str, None], request_id: str) -> None:
+        with self._monitor:
+            seen[request_id] = None
+            if len(seen) > _REMEMBERED:
+                del seen[next(iter(seen))]
+            self._monitor.notify_all()
+
+    def _wait_for(self, seen: dict[str, None], request_id: str, timeout_s: float) -> bool:
+        with self._monitor:
+            deadline_s = self._clock.monotonic_s() + timeout_s
+            return self._monitor.wait_until(lambda: request_id in seen, self._clock, deadline_s)

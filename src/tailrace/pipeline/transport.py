@@ -1,0 +1,56 @@
+"""Carrying requests of every kind. A destination makes a request; its type decides who carries it."""
+
+from __future__ import annotations
+
+from tailrace.pipeline.http_transport import HttpTransport
+from tailrace.pipeline.local_transport import FileTransport, StreamTransport
+from tailrace.pipeline.messages import FileRequest, HttpRequest, StreamRequest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from tailrace.clock import Clock
+    from tailrace.pipeline.interfaces import Request
+    from tailrace.pipeline.messages import Reply
+
+__all__ = ["CompositeTransport", "FileTransport", "HttpTransport", "StreamTransport"]
+
+
+class CompositeTransport:
+    """One sender's way out, whatever its destination asks for. Each transport is made when it is first needed."""
+
+    __slots__ = ("_clock", "_environment", "_made")
+
+    def __init__(self, clock: Clock, environment: Mapping[str, str]) -> None:
+        self._clock = clock
+        self._environment = environment
+        # each carries only its own type of request; `transport_for` pairs them
+        self._made: dict[type, Any] = {}
+
+    def send(self, request: Request, timeout_s: float) -> Reply:
+        """Raises `ConnectError` when nothing was sent, `NoReplyError` when the outcome is unknown."""
+        reply: Reply = self.transport_for(type(request)).send(request, timeout_s)
+        return reply
+
+    def transport_for(self, request_type: type) -> Any:
+        """The transport that carries requests of this type. Raises `TypeError` for what is no request."""
+        transport = self._made.get(request_type)
+        if transport is None:
+            transport = self._made[request_type] = self._make(request_type)
+        return transport
+
+    def close(self) -> None:
+        for transport in self._made.values():
+            transport.close()
+        self._made.clear()
+
+    def _make(self, request_type: type) -> HttpTransport | FileTransport | StreamTransport:
+        if request_type is HttpRequest:
+            return HttpTransport(self._clock, self._environment)
+        if request_type is FileRequest:
+            return FileTransport()
+        if request_type is StreamRequest:
+            return StreamTransport()
+        raise TypeError(f"no transport carries {request_type.__name__}")
