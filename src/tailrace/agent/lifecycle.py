@@ -19,6 +19,9 @@ UNSTATED_DEADLINE_S = 2.0
 # says that nothing more comes, and this much is waited at most.
 QUIET_S = 0.1
 QUIET_LIMIT_S = 0.2
+# How many times the settle window telemetry may keep coming after runtimeDone before the flush begins anyway.
+SETTLE_LIMIT = 4
+LATEST_EPOCH_MS = 10**14
 
 
 class LifecycleEvent:
@@ -38,8 +41,9 @@ def event_of(value: object, wall_s: float, now_s: float) -> LifecycleEvent:
     moment. Whatever is missing or odd gets a harmless stand-in: an unknown event only leads to the next one."""
     members = value if isinstance(value, dict) else {}
     deadline_ms = members.get("deadlineMs")
-    stated = isinstance(deadline_ms, (int, float)) and not isinstance(deadline_ms, bool)
-    left_s = deadline_ms / 1000 - wall_s if stated else UNSTATED_DEADLINE_S
+    left_s = UNSTATED_DEADLINE_S
+    if isinstance(deadline_ms, (int, float)) and 0 < deadline_ms < LATEST_EPOCH_MS:
+        left_s = deadline_ms / 1000 - wall_s
     return LifecycleEvent(
         _text(members.get("eventType")),
         now_s + left_s,
@@ -142,7 +146,8 @@ class Lifecycle:
         if isinstance(step, AwaitRuntimeDone) and came:
             quiet_s = self._policy.settle_s(now_s, self._event.deadline_s)
             # Silence may never come: a function that left a thread behind goes on writing.
-            return AwaitSilence(quiet_s, now_s + 4 * quiet_s)
+            limit_s = min(SETTLE_LIMIT * quiet_s, self._policy.done_wait_s(now_s, self._event.deadline_s))
+            return AwaitSilence(quiet_s, now_s + limit_s)
         if isinstance(step, (AwaitRuntimeDone, AwaitSilence)):
             wait_s = self._policy.reply_wait_s(now_s, self._event.deadline_s, any_up)
             return Flush(now_s + wait_s, full=0 < self._policy.cap_s <= wait_s)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 EXTENSION = "/2020-01-01/extension"
 TELEMETRY = "/2022-07-01/telemetry"
+# The platform delivers to `sandbox.localdomain`, which is not the loopback address.
+ANY_HOST = "0.0.0.0"  # noqa: S104 - the sandbox has no other neighbours
 BACKLOG = 64
 REGISTER_ATTEMPTS = 5
 FIRST_PAUSE_S = 0.1
@@ -85,19 +87,33 @@ def main(name: str) -> NoReturn:
 
 
 def bind_listener() -> _socket.socket | None:
-    """The socket that telemetry comes to, bound and listening. None (and said) where it cannot be bound.
+    """The socket that telemetry comes to, bound and listening. None (and said) where none can be.
 
-    On Lambda the platform reaches `sandbox.localdomain`, so every address is bound (lambda-platform.md 5.5).
+    On Lambda the platform reaches `sandbox.localdomain`, so every address is bound (lambda-platform.md 5.5). A
+    host that cannot be used gives way to that default, like every other setting.
     """
-    host = environment(b"TAILRACE_LISTEN_HOST") or "0.0.0.0"  # noqa: S104 - the sandbox has no other interface
+    host = environment(b"TAILRACE_LISTEN_HOST").strip()
+    if host:
+        try:
+            return listening_on(host)
+        except (OSError, ValueError) as error:
+            say("error", f"TAILRACE_LISTEN_HOST: cannot listen on {host}: {error}; the default {ANY_HOST} is used")
+    try:
+        return listening_on(ANY_HOST)
+    except OSError as error:
+        say("error", f"cannot listen on {ANY_HOST}: {error}; no telemetry will be received")
+        return None
+
+
+def listening_on(host: str) -> _socket.socket:
+    """A listening socket on a free port of `host`."""
     listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
     try:
         listener.bind((host, 0))
         listener.listen(BACKLOG)
-    except OSError as error:
+    except BaseException:
         listener.close()
-        say("error", f"TAILRACE_LISTEN_HOST: cannot listen on {host}: {error}; no telemetry will be received")
-        return None
+        raise
     return listener
 
 
@@ -148,9 +164,11 @@ def subscribe(api: LambdaApi, identifier: str, fast: FastStart) -> None:
 
 
 def wanted_types() -> list[str]:
-    """What to subscribe to: `platform` always (it carries runtimeDone), and what `TAILRACE_TYPES` asks for.
-    Words that are no types are left to the configuration to complain about."""
-    words = environment(b"TAILRACE_TYPES").replace(",", " ").split() or ["function"]
+    """What to subscribe to: `platform` always (it carries runtimeDone), and what `TAILRACE_TYPES` asks for. A word
+    that is no type makes the default hold; the configuration is who says so."""
+    words = environment(b"TAILRACE_TYPES").replace(",", " ").lower().split()
+    if not words or not {"platform", "function", "extension"}.issuperset(words):
+        words = ["function"]
     return ["platform"] + [kind for kind in ("function", "extension") if kind in words]
 
 
