@@ -1,1 +1,1 @@
-"""What talking to AWS needs without an SDK: credentials and signatures."""
+"""What AWS wants of a client: credentials, endpoints, signatures. Without an SDK."""

@@ -1,1 +1,1 @@
-"""Settings: read, checked, with the place that each value came from."""
+"""Settings: where they come from, what they may be, and one clear sentence for each that cannot be used."""

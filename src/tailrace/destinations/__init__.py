@@ -1,1 +1,1 @@
-"""One file a back end or protocol: five small pure pieces each."""
+"""Where records go: one file a protocol. The scheme table is in `registry`."""

@@ -1,0 +1,166 @@
+"""Which destinations the user wants. What the schemes are is handed in from above: see `Scheme`."""
+
+from __future__ import annotations
+
+from tailrace.config.urls import QueryItem, Url, parse_url, shown, without_secrets
+from tailrace.config.wording import ordinal, suggestion
+from tailrace.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    # What is allowed, where the value is not; None where it is.
+    Check = Callable[[str], str | None]
+    # What is wrong with a URL of the scheme, and the remedy; None where nothing is.
+    UrlCheck = Callable[[Url, Mapping[str, str]], tuple[str, str] | None]
+
+VARIABLE = "TAILRACE_DESTINATIONS"
+BUCKET_VARIABLE = "S3_BUCKET_NAME"
+
+
+class Scheme:
+    """What a scheme's URLs may say.
+
+    `keys` are its own query keys, each with a check of the value. With `open_query` other keys belong to the server and
+    pass through; `prefix` then marks ours, and an unknown key that begins so is an error. `secret_path` says that
+    parts of a path may be secrets. `check` looks at the whole URL and the options found in it.
+    """
+
+    __slots__ = ("check", "keys", "name", "open_query", "prefix", "secret_path")
+
+    def __init__(
+        self,
+        name: str,
+        keys: Mapping[str, Check],
+        check: UrlCheck,
+        open_query: bool = False,
+        prefix: str = "",
+        secret_path: bool = False,
+    ) -> None:
+        self.name = name
+        self.keys = keys
+        self.check = check
+        self.open_query = open_query
+        self.prefix = prefix
+        self.secret_path = secret_path
+
+
+class DestinationSpec:
+    """One destination as asked for and found to be well formed. `setting` says where, `name` the URL without secrets.
+
+    `options` are the values of our own query keys that were given.
+    """
+
+    __slots__ = ("name", "options", "scheme", "setting", "url")
+
+    def __init__(self, name: str, scheme: str, url: Url, options: dict[str, str], setting: str) -> None:
+        self.name = name
+        self.scheme = scheme
+        self.url = url
+        self.options = options
+        self.setting = setting
+
+    def __repr__(self) -> str:
+        return f"DestinationSpec({self.name!r} from {self.setting})"
+
+
+class Destinations:
+    """The destinations that can be used, in the order given, and what is wrong with the others."""
+
+    __slots__ = ("problems", "specs")
+
+    def __init__(self) -> None:
+        self.specs: list[DestinationSpec] = []
+        self.problems: list[ConfigError] = []
+
+
+def load_destinations(environ: Mapping[str, str], schemes: Mapping[str, Scheme]) -> Destinations:
+    """Destinations from `TAILRACE_DESTINATIONS` (URLs separated by blanks), or else `S3_BUCKET_NAME` (one bucket).
+
+    One bad entry never takes the others with it. With nothing set both lists are empty.
+    """
+    result = Destinations()
+    entries = environ.get(VARIABLE, "").split()
+    if entries:
+        places = [(entry, f"{VARIABLE}, {ordinal(index)} entry") for index, entry in enumerate(entries)]
+    else:
+        places = _from_bucket(environ.get(BUCKET_VARIABLE, "").strip(), result.problems)
+    seen: dict[str, str] = {}
+    for entry, place in places:
+        try:
+            if entry in seen:
+                raise ConfigError(place, f"it is the same as {seen[entry]}", "each destination is written once")
+            seen[entry] = place
+            result.specs.append(_parse_entry(entry, place, schemes))
+        except ConfigError as problem:
+            result.problems.append(problem)
+    _make_names_unique(result.specs)
+    return result
+
+
+def _from_bucket(bucket: str, problems: list[ConfigError]) -> list[tuple[str, str]]:
+    """`S3_BUCKET_NAME` is the variable of AWS's own logs demo: a bare name."""
+    if not bucket:
+        return []
+    if any(not (ch.isascii() and ch.isalnum()) and ch not in "-._" for ch in bucket):
+        remedy = f"write the bare name here, or s3://BUCKET/PREFIX in {VARIABLE}"
+        problems.append(ConfigError(BUCKET_VARIABLE, "it holds more than the name of a bucket", remedy))
+        return []
+    return [(f"s3://{bucket}", BUCKET_VARIABLE)]
+
+
+def _parse_entry(entry: str, place: str, schemes: Mapping[str, Scheme]) -> DestinationSpec:
+    _refuse_commas(entry, place, schemes)
+    url = parse_url(entry, place)
+    scheme = schemes.get(url.scheme)
+    if scheme is None:
+        found = f'unknown scheme "{url.scheme}" in "{shown(entry)}"{suggestion(url.scheme, schemes)}'
+        raise ConfigError(place, found, f"known: {', '.join(sorted(schemes))}")
+    name = without_secrets(url, scheme.keys, scheme.secret_path)
+    options = _take_options(url, scheme, f'"{name}"', place)
+    trouble = scheme.check(url, options)
+    if trouble is not None:
+        found, remedy = trouble
+        raise ConfigError(place, f'{found} in "{name}"', remedy)
+    return DestinationSpec(name, scheme.name, url, options, place)
+
+
+def _refuse_commas(entry: str, place: str, schemes: Mapping[str, Scheme]) -> None:
+    before_query = entry.partition("?")[0]
+    if any(f",{name}:" in before_query for name in schemes):
+        raise ConfigError(place, "it holds several URLs with commas between them", "separate them by blanks")
+
+
+def _take_options(url: Url, scheme: Scheme, named: str, place: str) -> dict[str, str]:
+    """Our own keys of the query, checked."""
+    options: dict[str, str] = {}
+    known = f"known: {', '.join(sorted(scheme.keys))}" if scheme.keys else "this scheme takes none"
+    for item in url.query:
+        check = scheme.keys.get(item.key)
+        if check is None:
+            if scheme.open_query and not item.key.lower().startswith(scheme.prefix):
+                continue
+            meant = suggestion(item.key, scheme.keys)
+            raise ConfigError(place, f"unknown query key {_shown_key(item)}in {named}{meant}", known)
+        if item.key in options:
+            raise ConfigError(place, f'the query key "{item.key}" stands twice in {named}', "write it once")
+        allowed = check(item.value or "")
+        if allowed is not None:
+            raise ConfigError(place, f'the value of "{item.key}" cannot be used in {named}', f"allowed: {allowed}")
+        options[item.key] = item.value or ""
+    return options
+
+
+def _shown_key(item: QueryItem) -> str:
+    """An unknown key as far as it can be shown: what is long, or has no value, may be a secret in the wrong place."""
+    return '"' + ascii(item.key)[1:-1] + '" ' if item.value is not None and len(item.key) <= 20 else ""
+
+
+def _make_names_unique(specs: list[DestinationSpec]) -> None:
+    """Names are keys of the ledger: URLs that differ in their secrets only are told apart by a number."""
+    count: dict[str, int] = {}
+    for spec in specs:
+        count[spec.name] = number = count.get(spec.name, 0) + 1
+        if number > 1:
+            spec.name = f"{spec.name} #{number}"

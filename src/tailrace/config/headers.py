@@ -1,0 +1,67 @@
+"""Headers that the user wants on every HTTP delivery. Their values are secrets until proven otherwise."""
+
+from __future__ import annotations
+
+from tailrace.config.wording import ordinal
+from tailrace.errors import ConfigError
+
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+# These frame the message, or tell batches apart: a fixed value would break deliveries or lose them.
+RESERVED_HEADERS = frozenset(
+    (
+        "host", "content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive", "expect",
+        "te", "trailer", "upgrade", "proxy-connection", "idempotency-key",
+    )
+)  # fmt: skip
+
+
+class HttpHeaders:
+    """Names and values in the order given. Its repr shows the names only."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: tuple[tuple[str, str], ...] = ()) -> None:
+        self.pairs = pairs
+
+    def __repr__(self) -> str:
+        return f"HttpHeaders({', '.join(name for name, _ in self.pairs)})"
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and any(name.lower() == own.lower() for own, _ in self.pairs)
+
+
+def parse_headers(text: str, setting: str, problems: list[ConfigError]) -> HttpHeaders:
+    """`text` holds ``Name: value``, one a line; blank lines are skipped.
+
+    A bad line is left out and named in `problems`. No problem shows a line's text: where the colon is missing, all of
+    it may be a secret.
+    """
+    pairs: list[tuple[str, str]] = []
+    for index, line in enumerate(text.replace("\r\n", "\n").split("\n")):  # files edited on Windows
+        if not line.strip(" \t"):
+            continue
+        place = f"{setting}, {ordinal(index)} line"
+        try:
+            pairs.append(_parse_line(line, place))
+        except ConfigError as problem:
+            problems.append(problem)
+    return HttpHeaders(tuple(pairs))
+
+
+def _parse_line(line: str, place: str) -> tuple[str, str]:
+    if any(ch != "\t" and not " " <= ch <= "~" for ch in line):
+        raise ConfigError(place, "a control or non-ASCII character stands in it", "one header a line, in ASCII")
+    if line[0] in " \t":
+        raise ConfigError(place, "it begins with a blank", "a header stands on one line: Name: value")
+    name, colon, value = line.partition(":")
+    if not colon:
+        raise ConfigError(place, "it has no colon", "write Name: value, one header a line")
+    if not name or not _TOKEN.issuperset(name):
+        raise ConfigError(place, "its name holds characters that no header name may hold", "write Name: value")
+    if name.lower() in RESERVED_HEADERS:
+        raise ConfigError(place, f"the header {name} cannot be set", "the agent sets it for each request")
+    value = value.strip(" \t")
+    if not value:
+        raise ConfigError(place, "it has no value", "write Name: value, or leave the line out")
+    return name, value

@@ -1,0 +1,196 @@
+"""URLs: a small parser (`urllib.parse` would cost a cold start 14 ms), and how one is shown without its secrets."""
+
+from __future__ import annotations
+
+from tailrace.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+MASK = "***"
+
+_ALNUM = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_SCHEME = _ALNUM | frozenset("+-.")
+_HOST = _ALNUM | frozenset("-._")
+_HEX = frozenset("0123456789abcdefABCDEF")
+_IPV6 = _HEX | frozenset(":.")
+_TOKEN_MIN_LENGTH = 24
+
+
+class QueryItem:
+    """One ``key=value`` of a query: decoded, and `raw` as it was written. A key without ``=`` has the value None."""
+
+    __slots__ = ("key", "raw", "value")
+
+    def __init__(self, key: str, value: str | None, raw: str) -> None:
+        self.key = key
+        self.value = value
+        self.raw = raw
+
+    def __repr__(self) -> str:
+        return f"QueryItem({_masked_item(self, ())!r})"
+
+
+class Url:
+    """A URL in its parts. `username`, `password` are decoded; `host` stands without brackets; `path` as written."""
+
+    __slots__ = ("has_authority", "host", "password", "path", "port", "query", "scheme", "username")
+
+    def __init__(self, scheme: str, path: str, query: tuple[QueryItem, ...] = ()) -> None:
+        self.scheme = scheme
+        self.has_authority = False
+        self.username: str | None = None
+        self.password: str | None = None
+        self.host = ""
+        self.port: int | None = None
+        self.path = path
+        self.query = query
+
+    def __repr__(self) -> str:
+        return f"Url({without_secrets(self)!r})"
+
+
+def parse_url(text: str, setting: str) -> Url:
+    """`text` in its parts. Raises `ConfigError` for `setting`; what it says about the text holds no secret."""
+    if any(ch <= " " or ch == "\x7f" or "\ud800" <= ch <= "\udfff" for ch in text):
+        raise ConfigError(setting, "the URL holds a blank, a control character or broken UTF-8", "percent-encode it")
+    scheme, colon, rest = text.partition(":")
+    if not colon or not scheme[:1].isalpha() or not _SCHEME.issuperset(scheme):
+        raise ConfigError(setting, f"no scheme in {_schemeless(text)}", "write scheme://..., like file:///tmp/logs")
+    if "#" in rest:
+        found = f'"#" starts a fragment, which is never sent, in "{shown(text)}"'
+        raise ConfigError(setting, found, "write %23 where the character itself is meant")
+    location, _, query = rest.partition("?")
+    authority, slash, path = "", "", location
+    has_authority = location.startswith("//")
+    if has_authority:
+        authority, slash, path = location[2:].partition("/")
+    try:
+        url = Url(scheme.lower(), slash + path, _parse_query(query))
+        decode(url.path)
+        if has_authority:
+            _put_authority(url, authority)
+    except ValueError as error:
+        raise ConfigError(setting, f'{error} in "{scheme.lower()}:{MASK}"') from None
+    return url
+
+
+def decode(text: str) -> str:
+    """`text` with its percent escapes decoded. Raises `ValueError` (without naming the text) where they are broken."""
+    if "%" not in text:
+        return text
+    first, *others = text.split("%")
+    parts = [first.encode()]
+    try:
+        for other in others:
+            if len(other) < 2 or not _HEX.issuperset(other[:2]):
+                raise ValueError
+            parts.append(bytes((int(other[:2], 16),)) + other[2:].encode())
+        return b"".join(parts).decode("utf-8")
+    except ValueError:
+        raise ValueError("a percent escape that is not two hexadecimal digits of UTF-8") from None
+
+
+def encode(text: str, keep: str) -> str:
+    """`text` with every byte but letters, digits, ``-._~`` and those of `keep` percent-escaped (RFC 3986)."""
+    if all(ch in _ALNUM or ch in "-._~" or ch in keep for ch in text):
+        return text
+    keep_bytes = ("-._~" + keep).encode()
+    return "".join(
+        chr(byte) if chr(byte) in _ALNUM or byte in keep_bytes else f"%{byte:02X}" for byte in text.encode("utf-8")
+    )
+
+
+def without_secrets(url: Url, own_keys: Container[str] = (), mask_path: bool = True) -> str:
+    """`url` as text for people and ledgers.
+
+    User information is masked, the values of query keys that are not `own_keys`, and (with `mask_path`) the path's
+    segments that look like tokens, as in the addresses of Sumo Logic's sources (destinations.md B1).
+    """
+    text = url.scheme + ":"
+    if url.has_authority:
+        user = f"{MASK}@" if url.username is not None else ""
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        text += f"//{user}{host}" + (f":{url.port}" if url.port is not None else "")
+    text += _masked_path(url.path) if mask_path else url.path
+    if url.query:
+        text += "?" + "&".join(_masked_item(item, own_keys) for item in url.query)
+    return text
+
+
+def shown(text: str) -> str:
+    """`text`, meant as a URL but not (yet) understood, as far as it can be shown without its secrets."""
+    head, question, _ = text.partition("#")[0].partition("?")
+    scheme, separator, rest = head.partition("://")
+    if not separator:
+        scheme, separator, rest = head.partition(":")
+        return f"{_masked_path(scheme)}:{MASK}" if separator else MASK
+    before, at, after = rest.rpartition("@")
+    host, slash, path = after.partition("/")
+    broken_off = "@" in text[len(head) :] or (":" in host and not host.rpartition(":")[2].isdigit())
+    if not at and broken_off:  # may be a user and the first half of a password
+        host, path = MASK, ""
+    rest = (f"{MASK}@" if before or at else "") + host + slash + _masked_path(path)
+    return f"{scheme}://{rest}"[:200] + (f"?{MASK}" if question else "")
+
+
+def looks_like_token(segment: str) -> bool:
+    """Whether a path's segment is rather a key than a word: 24 or more characters, letters and digits mixed."""
+    if len(segment) < _TOKEN_MIN_LENGTH:
+        return False
+    return any(ch.isalpha() for ch in segment) and any(ch.isdigit() for ch in segment)
+
+
+def _schemeless(text: str) -> str:
+    """A path is shown, as it is a usual slip; anything else may be half of a password with a blank in it."""
+    return f'"{_masked_path(text)[:200]}"' if text.startswith(("/", "./")) and "@" not in text else f'"{MASK}"'
+
+
+def _masked_path(path: str) -> str:
+    return "/".join(MASK if looks_like_token(segment) else segment for segment in path.split("/"))
+
+
+def _masked_item(item: QueryItem, own_keys: Container[str]) -> str:
+    if item.key in own_keys and "@" not in (item.value or ""):  # user information in an endpoint
+        return item.raw
+    key = item.raw.partition("=")[0]
+    if item.value is None or looks_like_token(key):
+        return MASK
+    return f"{key}={MASK}"
+
+
+def _parse_query(text: str) -> tuple[QueryItem, ...]:
+    items = []
+    for raw in text.split("&"):
+        if raw:
+            key, equals, value = raw.partition("=")
+            items.append(QueryItem(decode(key), decode(value) if equals else None, raw))
+    return tuple(items)
+
+
+def _put_authority(url: Url, authority: str) -> None:
+    """Fill in user information, host and port. Raises `ValueError` naming the part but not its text."""
+    url.has_authority = True
+    user, at, place = authority.rpartition("@")
+    if at:
+        name, colon, password = user.partition(":")
+        url.username = decode(name)
+        url.password = decode(password) if colon else None
+    if place.startswith("["):
+        host, bracket, port = place[1:].partition("]")
+        if not bracket or host.count(":") < 2 or not _IPV6.issuperset(host) or port[:1] not in ("", ":"):
+            raise ValueError("an IPv6 address that cannot be read (it must look like [::1]:8080)")
+        url.host, port = host, port[1:]
+    else:
+        url.host, _, port = place.partition(":")
+        if not _HOST.issuperset(url.host):
+            raise ValueError("a host name with other characters than letters, digits, - . and _")
+    if port:
+        url.port = _port(port)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
+        raise ValueError("a port that is not a number from 1 to 65535 (an IPv6 address must stand in brackets)")
+    return int(text)
