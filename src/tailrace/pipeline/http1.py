@@ -100,17 +100,17 @@ def parse_head(head: bytes) -> Head:
 class SizedBody:
     """Exactly `n_bytes`."""
 
-    __slots__ = ("_missing", "done", "rest")
+    __slots__ = ("done", "missing", "rest")
 
     def __init__(self, n_bytes: int) -> None:
-        self._missing = n_bytes
+        self.missing = n_bytes
         self.done = n_bytes == 0
         self.rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        body = data[: self._missing]
-        self._missing -= len(body)
-        self.done = self._missing == 0
+        body = data[: self.missing]
+        self.missing -= len(body)
+        self.done = self.missing == 0
         self.rest += data[len(body) :]
         return body
 

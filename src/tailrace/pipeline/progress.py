@@ -6,6 +6,8 @@ from tailrace.pipeline.sync import Monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tailrace.clock import Clock
 
 _REMEMBERED = 256  # invocations; the lifecycle asks about the latest
@@ -54,24 +56,32 @@ class Progress:
         """Whether the invocation is done, waiting up to `timeout_s` for it."""
         return self._wait_for(self._done, request_id, timeout_s)
 
-    def wait_report(self, request_id: str, timeout_s: float) -> bool:
-        """Whether its platform.report came, waiting up to `timeout_s` for it."""
-        return self._wait_for(self._reported, request_id, timeout_s)
+    def wait_report(self, request_id: str, timeout_s: float, quiet_s: float | None = None) -> bool:
+        """Whether its platform.report came, waiting up to `timeout_s`; silence of `quiet_s` ends the wait, too."""
+        if quiet_s is None:
+            return self._wait_for(self._reported, request_id, timeout_s)
+        with self._monitor:
+            self._wait_quiet(timeout_s, quiet_s, lambda: request_id in self._reported)
+            return request_id in self._reported
 
     def wait_quiet(self, timeout_s: float, settle_s: float = 0.0) -> bool:
         """Whether everything admitted so far is processed, and nothing new came for `settle_s` from now on."""
         with self._monitor:
-            start_s = self._clock.monotonic_s()
-            while True:
-                now_s = self._clock.monotonic_s()
-                quiet_s = max(start_s, self._last_activity_s) + settle_s
-                is_busy = self._processed < self._admitted
-                if not is_busy and now_s >= quiet_s:
-                    return True
-                if now_s >= start_s + timeout_s:
-                    return False
-                until_s = start_s + timeout_s if is_busy else min(quiet_s, start_s + timeout_s)
-                self._monitor.wait(until_s - now_s)
+            return self._wait_quiet(timeout_s, settle_s, lambda: False)
+
+    def _wait_quiet(self, timeout_s: float, settle_s: float, is_enough: Callable[[], bool]) -> bool:
+        """Wait for silence, or until `is_enough`. True unless the time ran out."""
+        start_s = self._clock.monotonic_s()
+        while True:
+            now_s = self._clock.monotonic_s()
+            quiet_s = max(start_s, self._last_activity_s) + settle_s
+            is_busy = self._processed < self._admitted
+            if is_enough() or (not is_busy and now_s >= quiet_s):
+                return True
+            if now_s >= start_s + timeout_s:
+                return False
+            until_s = start_s + timeout_s if is_busy else min(quiet_s, start_s + timeout_s)
+            self._monitor.wait(until_s - now_s)
 
     def _remember(self, seen: dict[str, None], request_id: str) -> None:
         with self._monitor:

@@ -1,0 +1,72 @@
+"""Which invocation a record belongs to. Pure, apart from what it remembers of the records before."""
+
+from __future__ import annotations
+
+from tailrace.pipeline.times import normal_time
+from tailrace.protocol.events import request_id_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tailrace.model.record import Record
+
+
+class Attributor:
+    """Stamps `request_id` on records in the order in which they came.
+
+    Platform events name their request themselves. A function's line belongs to the invocation between whose
+    platform.start and platform.runtimeDone it came. The pipes of the function are slower than the platform's own
+    events: a line that comes after runtimeDone, but is not later by its own time, still belongs to it.
+    A line that is an object with a `requestId` of its own keeps that. Everything else stays without.
+
+    `concurrent` is for environments that run several invocations at once: there order says nothing.
+    """
+
+    __slots__ = ("_concurrent", "_current", "_done", "_done_time", "_start_time")
+
+    def __init__(self, concurrent: bool = False) -> None:
+        self._concurrent = concurrent
+        self._current: str | None = None
+        self._start_time = ""
+        self._done: str | None = None
+        self._done_time = ""
+
+    def stamp(self, record: Record) -> None:
+        if record.type.startswith("platform."):
+            record.request_id = request_id_of(record.event)
+            self._follow(record)
+            return
+        own = _own_request_id(record.event)
+        if own is not None:
+            record.request_id = own
+        elif record.type == "function" and not self._concurrent:
+            record.request_id = self._by_order(normal_time(record.time) or "")
+
+    def _follow(self, record: Record) -> None:
+        """Keep track of which invocation runs."""
+        if record.request_id is None:
+            return
+        if record.type == "platform.start":
+            self._current = record.request_id
+            self._start_time = normal_time(record.time) or ""
+        elif record.type == "platform.runtimeDone":
+            self._end(record.request_id, normal_time(record.time) or "")
+        elif record.type == "platform.report" and record.request_id == self._current:
+            # runtimeDone was lost, or this platform does not send it
+            self._end(record.request_id, normal_time(record.time) or "")
+
+    def _end(self, request_id: str, time: str) -> None:
+        self._done = request_id
+        self._done_time = time
+        self._current = None
+
+    def _by_order(self, time: str) -> str | None:
+        belongs_to_done = self._done is not None and time != "" and time <= self._done_time
+        if self._current is None:
+            return self._done if belongs_to_done else None
+        return self._done if belongs_to_done and time < self._start_time else self._current
+
+
+def _own_request_id(event: object) -> str | None:
+    line = event.get("record") if isinstance(event, dict) else None
+    own = line.get("requestId") if isinstance(line, dict) else None
+    return own if isinstance(own, str) and own else None
