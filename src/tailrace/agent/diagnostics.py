@@ -30,26 +30,33 @@ class Diagnostics:
     varies in the fields, and no secrets in either.
     """
 
-    __slots__ = ("_clock", "_known", "_lock", "_write")
+    __slots__ = ("_clock", "_known", "_lock", "_silent", "_write")
 
     def __init__(self, write: Callable[[bytes], None], clock: Clock) -> None:
         self._write = write
         self._clock = clock
         self._lock = _thread.allocate_lock()
         self._known: dict[tuple[str, str], _Said] = {}
+        self._silent = False
 
     def __call__(self, level: str, message: str, **fields: object) -> None:
         """Say `message` (``level`` is ``info``, ``warn`` or ``error``), unless the same was just said."""
         key = (message, str(fields.get("destination", "")))
         with self._lock:
             left_out = self._admit(key)
-        if left_out is None:
-            return
-        if left_out:
-            fields["alsoSaidSinceTheLastLine"] = left_out
-        line = {"type": LOG_TYPE, "level": level, "message": message}
-        line.update({name: _shortened(value) for name, value in fields.items()})
-        self._write(dumps(line).encode("ascii", "replace") + b"\n")
+            if left_out is None or self._silent:
+                return
+            if left_out:
+                fields["alsoSaidSinceTheLastLine"] = left_out
+            line: dict[str, object] = {"type": LOG_TYPE, "level": level, "message": message}
+            line.update({name: _shortened(value) for name, value in fields.items()})
+            self._write(as_line(line))
+
+    def last_line(self, line: dict[str, object]) -> None:
+        """Write `line`, and nothing after it, whoever else still has something to say."""
+        with self._lock:
+            self._silent = True
+            self._write(as_line(line))
 
     def _admit(self, key: tuple[str, str]) -> int | None:
         """How often it was left out since it was last said; None: leave it out now, too."""
@@ -77,6 +84,11 @@ def _shortened(value: object) -> object:
         return value
     text = str(value)
     return text if len(text) <= MAX_FIELD_CHARACTERS else text[: MAX_FIELD_CHARACTERS - 1] + "…"
+
+
+def as_line(value: dict[str, object]) -> bytes:
+    """`value` as one line of JSON, in ASCII."""
+    return dumps(value).encode("ascii", "replace") + b"\n"
 
 
 def write_standard_output(data: bytes) -> None:

@@ -190,10 +190,9 @@ def serve(api: LambdaApi, identifier: str, fast: FastStart) -> NoReturn:
 
 def handle(body: bytes, fast: FastStart) -> None:
     """Give the event to the application, if it stands within the event's deadline."""
-    received_s = time.monotonic()
     app = fast.app_within(deadline_left_s(body) - MARGIN_S)
     if app is not None:
-        app.handle_event(body, received_s)
+        app.handle_event(body)
 
 
 def next_event(api: LambdaApi, headers: str, fast: FastStart) -> bytes:
@@ -228,9 +227,9 @@ def attempted(
 def second_thread(fast: FastStart) -> None:
     """Import and build everything else, then take in telemetry for as long as the process lives."""
     try:
-        from tailrace.agent.app import build_app
+        from tailrace.agent.assembly import build_app
 
-        app = build_app(fast.register_reply, fast.telemetry)
+        app = build_app(fast.register_reply, fast.telemetry, fast.listener)
         fast.app = app
     except BaseException as error:  # noqa: BLE001 - fail open: Next is called without an application, too
         say("error", f"the agent could not be built: {type(error).__name__}: {error}; no telemetry is delivered")
@@ -239,8 +238,7 @@ def second_thread(fast: FastStart) -> None:
         return
     finally:
         fast.settled()
-    if fast.listener is not None and app is not None:
-        app.receive(fast.listener)
+    app.receive()
 
 
 def deadline_left_s(body: bytes) -> float:

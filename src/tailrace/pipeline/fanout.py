@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailrace.pipeline.ledger import NO_DESTINATION, NO_DESTINATION_ROW
+from tailrace.pipeline.ledger import BAD_CONFIGURATION, NO_DESTINATION, NO_DESTINATION_ROW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 
 
 class Fanout:
-    """All destinations as one. With none, a row named ``none`` counts every record as dropped (`no_destination`)."""
+    """All destinations as one. With none, a row named ``none`` counts every record as dropped (`no_destination`).
 
-    __slots__ = ("_exporters", "_nowhere", "_rows")
+    `unusable` are the rows of destinations that were asked for and cannot be built: they count every record as
+    dropped (`bad_configuration`).
+    """
 
-    def __init__(self, exporters: Sequence[Exporter], ledger: Ledger) -> None:
+    __slots__ = ("_exporters", "_nowhere", "_rows", "_unusable")
+
+    def __init__(self, exporters: Sequence[Exporter], ledger: Ledger, unusable: Sequence[LedgerRow] = ()) -> None:
         self._exporters = list(exporters)
-        self._rows: list[LedgerRow] = [e.row for e in self._exporters]
-        self._nowhere = None if self._exporters else ledger.open_row(NO_DESTINATION_ROW)
+        self._unusable = list(unusable)
+        self._rows: list[LedgerRow] = [e.row for e in self._exporters] + self._unusable
+        self._nowhere = None if self._rows else ledger.open_row(NO_DESTINATION_ROW)
         if self._nowhere is not None:
             self._rows.append(self._nowhere)
 
@@ -44,6 +49,9 @@ class Fanout:
     def offer(self, record: Record) -> None:
         for exporter in self._exporters:
             exporter.offer(record)
+        for row in self._unusable:
+            row.receive()
+            row.drop(1, BAD_CONFIGURATION)
         if self._nowhere is not None:
             self._nowhere.receive()
             self._nowhere.drop(1, NO_DESTINATION)

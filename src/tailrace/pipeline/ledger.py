@@ -14,6 +14,7 @@ import _thread
 QUEUE_FULL = "queue_full"
 SHUTDOWN = "shutdown"
 NO_DESTINATION = "no_destination"
+BAD_CONFIGURATION = "bad_configuration"  # the destination's URL or settings cannot be used
 UNPARSABLE = "unparsable"  # a remainder of a telemetry body that is not JSON; counted as one record
 BODY_TOO_LARGE = "body_too_large"  # a telemetry body beyond the listener's bound; counted as one record
 INTERNAL_ERROR = "internal_error"

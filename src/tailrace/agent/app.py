@@ -1,0 +1,133 @@
+"""The agent at work: takes telemetry in, and carries out what the lifecycle decides."""
+
+from __future__ import annotations
+
+from tailrace.agent.lifecycle import (
+    AwaitReport,
+    AwaitRuntimeDone,
+    AwaitSilence,
+    CallNext,
+    CloseAndLeave,
+    Flush,
+    event_of,
+)
+from tailrace.protocol.jsontext import loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tailrace.agent.diagnostics import Diagnostics
+    from tailrace.agent.lifecycle import Lifecycle, Step
+    from tailrace.clock import Clock
+    from tailrace.pipeline.fanout import Fanout
+    from tailrace.pipeline.intake import Intake
+    from tailrace.pipeline.ledger import Ledger
+    from tailrace.pipeline.progress import Progress
+    from tailrace.receivers.telemetry import TelemetryListener
+
+# Of the time for the last flush: kept for what came in during the first half of it.
+LAST_CALL_S = 0.3
+CONNECTIONS_END_S = 0.05
+
+
+class App:
+    """Everything behind the fast start. `handle_event` belongs to the main thread, `receive` to the second one.
+
+    `thawed` is called before the first invocation, where the process may be a copy of a snapshot.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_diagnostics",
+        "_fanout",
+        "_intake",
+        "_ledger",
+        "_lifecycle",
+        "_listener",
+        "_progress",
+        "_thawed",
+    )
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        listener: TelemetryListener | None,
+        intake: Intake,
+        fanout: Fanout,
+        progress: Progress,
+        ledger: Ledger,
+        clock: Clock,
+        diagnostics: Diagnostics,
+        thawed: Callable[[], None] | None = None,
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._listener = listener
+        self._intake = intake
+        self._fanout = fanout
+        self._progress = progress
+        self._ledger = ledger
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._thawed = thawed
+
+    def receive(self) -> None:
+        """Take telemetry in for as long as the process lives."""
+        if self._listener is not None:
+            self._listener.serve()
+
+    def handle_event(self, body: bytes) -> None:
+        """Do what is to be done about one answer of event/next. When it returns, Next may be called, or, after
+        SHUTDOWN, the process may leave: the ledger is written then."""
+        if self._thawed is not None:
+            thawed, self._thawed = self._thawed, None
+            thawed()
+        now_s = self._clock.monotonic_s()
+        event = event_of(_decoded(body), self._clock.wall_s(), now_s)
+        step = self._lifecycle.begin(event, now_s)
+        while not isinstance(step, (CallNext, CloseAndLeave)):
+            came = self._carry_out(step)
+            step = self._lifecycle.after(step, came, self._clock.monotonic_s(), self._fanout.any_up)
+        if isinstance(step, CloseAndLeave):
+            self.close(step.until_s)
+
+    def _carry_out(self, step: Step) -> bool:
+        wait_s = max(0.0, step.until_s - self._clock.monotonic_s())
+        if isinstance(step, AwaitReport):
+            return self._progress.wait_report(step.request_id, wait_s, step.quiet_s)
+        if isinstance(step, AwaitRuntimeDone):
+            return self._progress.wait_done(step.request_id, wait_s)
+        if isinstance(step, AwaitSilence):
+            return self._progress.wait_quiet(wait_s, step.quiet_s)
+        if isinstance(step, Flush):
+            self._fanout.request_flush()
+            return self._fanout.wait_drained(step.until_s, step.full)
+        raise TypeError(f"nobody carries out {type(step).__name__}")
+
+    def close(self, until_s: float) -> None:
+        """Deliver the rest by `until_s` and write the ledger, the last line on standard output, come what may.
+
+        Telemetry is taken in while the first flush runs. Then the door is shut, so that whatever was acknowledged
+        has its outcome in the ledger.
+        """
+        try:
+            self._fanout.request_flush()
+            self._fanout.wait_drained(until_s - LAST_CALL_S, full=False)
+            self._stop_receiving(until_s)
+            self._fanout.close(until_s)
+        finally:
+            self._diagnostics.last_line(self._ledger.line_object())
+
+    def _stop_receiving(self, until_s: float) -> None:
+        if self._listener is not None:
+            self._listener.stop()
+            self._listener.wait_stopped(CONNECTIONS_END_S)
+        self._intake.close()
+        self._progress.wait_quiet(max(0.0, until_s - self._clock.monotonic_s()))
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        return loads(body.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,152 @@
+"""Building the agent from its settings: the one place that knows every part. Runs on the second thread."""
+
+from __future__ import annotations
+
+import posix
+
+from tailrace.agent.app import App
+from tailrace.agent.diagnostics import Diagnostics, write_standard_output
+from tailrace.agent.lifecycle import Lifecycle
+from tailrace.agent.threads import Threads
+from tailrace.clock import SystemClock
+from tailrace.config.settings import load_settings
+from tailrace.destinations.registry import build_destinations
+from tailrace.model.resource import Resource
+from tailrace.pipeline.exporter import Exporter
+from tailrace.pipeline.fanout import Fanout
+from tailrace.pipeline.flush import EndPolicy, FlushSettings, flush_policy
+from tailrace.pipeline.intake import Intake
+from tailrace.pipeline.ledger import Ledger
+from tailrace.pipeline.progress import Progress
+from tailrace.pipeline.sender import SenderSettings
+from tailrace.pipeline.transport import CompositeTransport
+from tailrace.processors.attribute import Attributor
+from tailrace.processors.worker import Worker
+from tailrace.protocol.jsontext import loads
+from tailrace.receivers.telemetry import TelemetryListener
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Mapping
+
+    from tailrace.clock import Clock
+    from tailrace.config.settings import Settings
+
+MANAGED_INSTANCES = "lambda-managed-instances"
+SNAP_START = "snap-start"
+# Said by the fast start already, which is who has to listen.
+SAID_AT_START = ("TAILRACE_LISTEN_HOST",)
+
+
+def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket | None) -> App:
+    """The agent as the process's environment wants it, with its threads running. `register_reply` is the body of the
+    answer to register, `telemetry` says whether the platform will send any, to `listener`."""
+    environ = {_text(name): _text(value) for name, value in posix.environ.items()}
+    clock = SystemClock()
+    diagnostics = Diagnostics(write_standard_output, clock)
+    threads = Threads(diagnostics)
+    settings = load_settings(environ)
+    for problem in settings.problems:
+        if problem.setting not in SAID_AT_START:
+            diagnostics("warn", str(problem))
+    resource = resource_of(register_reply, environ)
+    ledger = Ledger()
+    fanout = build_fanout(environ, settings, resource, ledger, clock, diagnostics)
+    progress = Progress(clock)
+    intake = Intake(ledger, progress, clock)
+    initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "")
+    attributor = Attributor(concurrent=initialization == MANAGED_INSTANCES)
+    worker = Worker(intake, fanout, ledger, attributor, progress, settings.types, diagnostics)
+    fanout.start(threads.spawn)
+    threads.keep_running(worker.run)
+    policy = flush_policy(EndPolicy.name, FlushSettings(settings.end_wait_ms, settings.settle_ms, settings.margin_ms))
+    return App(
+        lifecycle=Lifecycle(policy, telemetry),
+        listener=TelemetryListener(listener, intake, threads.spawn) if listener is not None else None,
+        intake=intake,
+        fanout=fanout,
+        progress=progress,
+        ledger=ledger,
+        clock=clock,
+        diagnostics=diagnostics,
+        thawed=(lambda: _renew(resource)) if initialization == SNAP_START else None,
+    )
+
+
+def build_fanout(
+    environ: Mapping[str, str],
+    settings: Settings,
+    resource: Resource,
+    ledger: Ledger,
+    clock: Clock,
+    diagnostics: Diagnostics,
+) -> Fanout:
+    """Every destination that can be built, each with its queue and transport. The others are said once, and count
+    what they miss in rows named for the setting that is wrong."""
+    built = build_destinations(environ, settings)
+    for warning in built.warnings:
+        diagnostics("warn", warning)
+    for problem in built.problems:
+        diagnostics("error", f"{problem}; nothing is delivered there")
+    if not built.destinations and not built.problems:
+        diagnostics(
+            "warn",
+            "no destination is configured: set TAILRACE_DESTINATIONS or S3_BUCKET_NAME; every record is dropped",
+        )
+    exporters = [
+        Exporter(
+            destination,
+            CompositeTransport(clock, environ),
+            ledger.open_row(destination.name),
+            resource,
+            clock,
+            draw,
+            diagnostics,
+            SenderSettings(queue_max_bytes=settings.queue_max_bytes),
+        )
+        for destination in built.destinations
+    ]
+    return Fanout(exporters, ledger, [ledger.open_row(problem.setting) for problem in built.problems])
+
+
+def resource_of(register_reply: bytes, environ: Mapping[str, str]) -> Resource:
+    """Who we are: what the platform said at register (lambda-platform.md 2.2), else what the environment says."""
+    try:
+        said = loads(register_reply.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        said = None
+    members = said if isinstance(said, dict) else {}
+
+    def member(name: str, variable: str) -> str:
+        value = members.get(name)
+        return value if isinstance(value, str) and value else environ.get(variable, "")
+
+    memory = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    return Resource(
+        function_name=member("functionName", "AWS_LAMBDA_FUNCTION_NAME"),
+        environment_id=new_environment_id(),
+        function_version=member("functionVersion", "AWS_LAMBDA_FUNCTION_VERSION") or "$LATEST",
+        region=environ.get("AWS_REGION", "") or environ.get("AWS_DEFAULT_REGION", ""),
+        account_id=member("accountId", ""),
+        memory_mb=int(memory) if memory.isascii() and memory.isdigit() else 0,
+    )
+
+
+def new_environment_id() -> str:
+    """16 hexadecimal digits that no other environment has."""
+    return posix.urandom(8).hex()
+
+
+def draw() -> float:
+    """A random number from 0 up to 1, without the `random` module: after a restore that one repeats itself."""
+    return int.from_bytes(posix.urandom(6), "big") / (1 << 48)
+
+
+def _renew(resource: Resource) -> None:
+    """A snapshot's copies begin as one process: each takes a name of its own (lambda-platform.md 4.9)."""
+    resource.environment_id = new_environment_id()
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
