@@ -7,7 +7,8 @@ TailraceError
  ├── TransportError         a request got no reply
  │    ├── ConnectError      nothing was sent: name not resolved, connection refused, TLS refused
  │    └── NoReplyError      the request may have arrived: reset or timed out after it was sent
- └── EnvironmentStartError  the local execution environment could not start
+ ├── EnvironmentStartError  the local execution environment could not start
+ └── EnvironmentEndedError  it ended before it was done with what was asked of it
 """
 
 from __future__ import annotations
@@ -57,3 +58,7 @@ class NoReplyError(TransportError):
 
 class EnvironmentStartError(TailraceError):
     """The local execution environment could not start (exit code 3)."""
+
+
+class EnvironmentEndedError(TailraceError):
+    """The local execution environment ended before it was done with what was asked of it."""

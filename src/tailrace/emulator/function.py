@@ -21,7 +21,8 @@ class FunctionConfig:
 
     `runtime_command` is the whole argument vector of the runtime process. `environment` are the customer's
     variables; `credentials` the role's (`AWS_ACCESS_KEY_ID` and so on). `opt_dir` is the merge of the layers,
-    or None. `code_dir` is the working directory of every process (process isolation).
+    or None. `code_dir` is the working directory of every process (process isolation). `runtime_environment` is
+    what the runtime's process gets beside the platform's variables, because its files lie elsewhere here.
     """
 
     name: str
@@ -41,6 +42,7 @@ class FunctionConfig:
     extensions: tuple[ExtensionFile, ...] = ()
     opt_dir: Path | None = None
     freeze: bool = True
+    runtime_environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def arn(self) -> str:

@@ -1,0 +1,375 @@
+"""Runs the machine: facts from sockets, processes and clocks go in, its effects are carried out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from tailrace.emulator.api_server import ApiServer
+from tailrace.emulator.function import FunctionConfig, Invocation, Report
+from tailrace.emulator.invocations import InvocationQueue, PendingInvocation
+from tailrace.emulator.ledger_line import LedgerWatch
+from tailrace.emulator.machine import effects, facts
+from tailrace.emulator.observer import InvocationResult, Observer, ProcessExit, SilentObserver
+from tailrace.emulator.process_environment import process_environment
+from tailrace.emulator.sandbox import ProcessStartError, Sandbox, require_linux
+from tailrace.emulator.steady_clock import SteadyClock
+from tailrace.emulator.telemetry_log import TelemetryEntry, TelemetryLog
+from tailrace.emulator.telemetry_sender import TelemetrySender
+from tailrace.emulator.timers import Timers
+from tailrace.emulator.workspace import Workspace
+from tailrace.errors import EnvironmentEndedError, EnvironmentStartError
+
+_MEMORY_PERIOD_S = 0.1
+_SHUTDOWN_LIMIT_S = 10.0
+"""Far beyond the platform's own budget: reached only when the machine does not end."""
+
+_EXTENSION_PREFIX = facts.extension_process("")
+
+
+class Machine(Protocol):
+    """What the driver needs of `tailrace.emulator.machine`."""
+
+    def handle(self, fact: facts.Fact, now_ns: int) -> list[effects.Effect]: ...
+
+
+MachineFactory = Callable[[FunctionConfig, str], Machine]
+"""Makes the machine from the function and the address of the in-sandbox API."""
+
+
+def make_machine(config: FunctionConfig, api_address: str) -> Machine:
+    """The real one."""
+    raise NotImplementedError
+
+
+class ExecutionEnvironment:
+    """One local execution environment of a function, with real processes.
+
+    ::
+
+        async with ExecutionEnvironment(config, observer) as environment:
+            await environment.start()
+            result = await environment.invoke(new_invocation(b"{}", environment.now_ns()))
+
+    Leaving the block shuts the environment down and leaves no process behind. `workspace` is where its files
+    lie, for example merged layers; without one it makes its own. `now_ns` counts nanoseconds since 1970 and
+    never goes back. `record_telemetry` may be switched off where an environment lives long.
+    """
+
+    def __init__(
+        self,
+        config: FunctionConfig,
+        observer: Observer | None = None,
+        *,
+        workspace: Workspace | None = None,
+        now_ns: Callable[[], int] | None = None,
+        machine_factory: MachineFactory = make_machine,
+        record_telemetry: bool = True,
+    ) -> None:
+        self.config = config
+        self.now_ns = now_ns or SteadyClock()
+        self._observer: Observer = observer or SilentObserver()
+        self._workspace = workspace
+        self._owns_workspace = workspace is None
+        self._machine_factory = machine_factory
+        self._machine: Machine | None = None
+        self._facts: deque[facts.Fact] = deque()
+        self._handling = False
+        self._frozen = False
+        self._closing: Report | None = None
+        self._failure: BaseException | None = None
+        self._start_failure = ""
+        self._exits: dict[str, ProcessExit] = {}
+        self._ledger = LedgerWatch()
+        self._telemetry_log = TelemetryLog() if record_telemetry else None
+        self._commands = {facts.RUNTIME: config.runtime_command} | {
+            facts.extension_process(extension.name): (str(extension.path),) for extension in config.extensions
+        }
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.shutdown()
+
+    # life
+
+    async def start(self) -> None:
+        """Initialise the environment; returns when the init phase has ended.
+
+        That is so too when it failed: Lambda tries again at the first invocation (lambda-platform.md 4.2).
+        Raises `EnvironmentStartError` when the environment's processes cannot be started at all.
+        """
+        if self._machine is not None:
+            raise RuntimeError("an environment is started once")
+        require_linux()
+        await self._build()
+        self._feed(facts.InitRequested())
+        await self._init_ended
+        if self._start_failure:
+            raise EnvironmentStartError(self._start_failure)
+
+    async def _build(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._init_ended: asyncio.Future[None] = loop.create_future()
+        self._ended: asyncio.Future[str] = loop.create_future()
+        self._queue = InvocationQueue(self._begin_invocation)
+        self._timers = Timers(self.now_ns, lambda name: self._feed(facts.TimerFired(name)))
+        self._sender = TelemetrySender(self._feed)
+        self._api = ApiServer(self._http_happened)
+        if self._workspace is None:
+            self._workspace = Workspace.create()
+        try:
+            await self._api.start()
+        except OSError as error:
+            raise EnvironmentStartError(f"cannot listen on 127.0.0.1: {error.strerror}") from error
+        self._workspace.bind_address(self._api.address)
+        self._sandbox = Sandbox(self, self._api.address, self.config.code_dir)
+        self._machine = self._machine_factory(self.config, self._api.address)
+        self._memory_handle = loop.call_later(_MEMORY_PERIOD_S, self._memory_due)
+
+    def submit(self, invocation: Invocation) -> PendingInvocation:
+        """Hand in an invocation; it runs when those before it are closed.
+
+        Raises `EnvironmentEndedError` when the environment has ended.
+        """
+        if self._machine is None:
+            raise RuntimeError("the environment has not been started")
+        if self._failure is not None:
+            raise self._failure
+        if self._ended.done():
+            raise EnvironmentEndedError("the execution environment has ended")
+        pending = PendingInvocation(invocation)
+        self._queue.add(pending)
+        return pending
+
+    async def invoke(self, invocation: Invocation) -> InvocationResult:
+        """Run one invocation and wait until it has closed for the platform."""
+        return await asyncio.shield(self.submit(invocation).closed)
+
+    async def shutdown(self) -> None:
+        """End the environment as Lambda does (reason ``spindown``) and clean up. May be called twice."""
+        try:
+            if self._machine is not None and not self._ended.done():
+                self._feed(facts.ShutdownRequested())
+                await asyncio.wait([self._ended], timeout=_SHUTDOWN_LIMIT_S)
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        machine, self._machine = self._machine, None
+        if machine is not None:
+            self._timers.clear()
+            self._memory_handle.cancel()
+            if not self._ended.done():
+                self._ended.set_result("failure")
+            self._queue.fail_all(EnvironmentEndedError("the execution environment has ended"))
+            try:
+                await self._sandbox.close()
+            finally:
+                await self._sender.close()
+                await self._api.stop()
+        if self._workspace is not None and self._owns_workspace:
+            self._workspace.close()
+
+    # what became of it
+
+    @property
+    def process_exits(self) -> Mapping[str, ProcessExit]:
+        """The last end of each process: ``runtime`` and each extension by name."""
+        return dict(self._exits)
+
+    @property
+    def extension_exits(self) -> dict[str, int | str]:
+        """Exit code or signal of each extension that has ended, by name."""
+        return {name: exit_.status for name, exit_ in self._exits.items() if exit_.is_extension}
+
+    @property
+    def telemetry_log(self) -> tuple[TelemetryEntry, ...]:
+        """One entry for each event and subscriber, and one without subscriber for an event that nobody got."""
+        return self._telemetry_log.entries() if self._telemetry_log is not None else ()
+
+    @property
+    def ledger(self) -> Mapping[str, object] | None:
+        """The last ledger line that an extension of the present generation printed, decoded."""
+        return self._ledger.latest
+
+    # facts
+
+    def _feed(self, fact: facts.Fact) -> None:
+        """Tell the machine and carry out what it wants. Facts that arise meanwhile wait their turn."""
+        self._facts.append(fact)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._facts and self._machine is not None and self._failure is None and not self._ended.done():
+                for effect in self._machine.handle(self._facts.popleft(), self.now_ns()):
+                    _EXECUTE[type(effect)](self, effect)
+                self._finish_invocation()
+        except Exception as error:  # noqa: BLE001 - a fault of ours must end the environment, not hang it
+            self._fail(error)
+        finally:
+            self._handling = False
+        if self._failure is not None or self._ended.done():
+            self._facts.clear()
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
+        self._queue.fail_all(error)
+        if not self._init_ended.done():
+            self._init_ended.set_exception(error)
+        if not self._ended.done():
+            self._ended.set_result("failure")
+
+    def _http_happened(self, fact: facts.HttpRequested | facts.HttpAbandoned) -> None:
+        self._sandbox.drain()
+        if isinstance(fact, facts.HttpRequested) and _ends_work(fact.path):
+            self._feed(facts.MemoryMeasured(self._sandbox.measure_memory(rescan=False)))
+        self._feed(fact)
+
+    def _memory_due(self) -> None:
+        self._memory_handle = asyncio.get_running_loop().call_later(_MEMORY_PERIOD_S, self._memory_due)
+        if not self._frozen and not self._sandbox.is_empty:
+            self._feed(facts.MemoryMeasured(self._sandbox.measure_memory()))
+
+    def _begin_invocation(self, pending: PendingInvocation) -> None:
+        self._observer.invocation_started(pending.invocation)
+        self._feed(facts.InvokeRequested(pending.invocation))
+
+    # SandboxListener
+
+    def line_written(self, process: str, generation: int, text: str) -> None:
+        if process.startswith(_EXTENSION_PREFIX):
+            self._ledger.line_written(process, text)
+        self._feed(facts.LineWritten(process, generation, text))
+
+    def process_exited(self, process: str, generation: int, exit_code: int | None, signal_name: str | None) -> None:
+        is_extension = process.startswith(_EXTENSION_PREFIX)
+        name = process.removeprefix(_EXTENSION_PREFIX)
+        exit_ = ProcessExit(name, is_extension, generation, exit_code, signal_name)
+        self._exits[name] = exit_
+        self._observer.process_exited(exit_)
+        self._feed(facts.ProcessExited(process, generation, exit_code, signal_name))
+
+    def processes_changed(self, processes: Mapping[int, int]) -> None:
+        assert self._workspace is not None
+        self._workspace.record(processes)
+
+    # effects
+
+    def _spawn(self, effect: effects.SpawnProcess) -> None:
+        assert self._workspace is not None
+        self._ledger.process_started(effect.process)
+        environ = process_environment(effect.process, effect.environ, self.config, self._workspace.spool_dir)
+        command = self._commands[effect.process]
+        try:
+            self._sandbox.start(effect.process, effect.generation, command, environ)
+        except ProcessStartError as error:
+            self._start_failure = f"cannot start {command[0]}: {error.detail}"
+            self._feed(facts.ProcessNotSpawned(effect.process, effect.generation, error.error))
+
+    def _signal(self, effect: effects.SignalProcess) -> None:
+        self._sandbox.signal(effect.process, effect.generation, effect.signal)
+
+    def _respond(self, effect: effects.Respond) -> None:
+        self._api.respond(effect)
+
+    def _set_timer(self, effect: effects.SetTimer) -> None:
+        self._timers.set(effect.timer, effect.at_ns)
+
+    def _cancel_timer(self, effect: effects.CancelTimer) -> None:
+        self._timers.cancel(effect.timer)
+
+    def _post_telemetry(self, effect: effects.PostTelemetry) -> None:
+        if self._telemetry_log is not None:
+            self._telemetry_log.attempted(effect)
+        self._sender.post(effect)
+
+    def _abandon_telemetry(self, effect: effects.AbandonTelemetry) -> None:
+        self._sender.abandon(effect.delivery)
+
+    def _freeze(self, _effect: effects.Freeze) -> None:
+        self._sandbox.freeze()
+        self._frozen = True
+        self._observer.frozen()
+
+    def _thaw(self, _effect: effects.Thaw) -> None:
+        self._sandbox.thaw()
+        self._frozen = False
+        self._observer.thawed()
+
+    def _answer_invoker(self, effect: effects.AnswerInvoker) -> None:
+        if self._queue.current is not None:
+            self._queue.current.answer(effect.answer)
+        self._observer.invocation_answered(effect.answer)
+
+    def _close_invocation(self, effect: effects.CloseInvocation) -> None:
+        self._closing = effect.report
+
+    def _finish_invocation(self) -> None:
+        """After the last effect of the fact that closed it: the invocation's last lines are then written."""
+        report, self._closing = self._closing, None
+        current = self._queue.current
+        if report is None or current is None:
+            return
+        self._observer.invocation_closed(current.close(report))
+        self._queue.finish_current()
+
+    def _write_log(self, effect: effects.WriteLog) -> None:
+        current = self._queue.current
+        if current is not None and effect.request_id == current.invocation.request_id:
+            current.logs.append(effect)
+        self._observer.log_written(effect)
+
+    def _publish_event(self, effect: effects.PublishEvent) -> None:
+        if self._telemetry_log is not None:
+            self._telemetry_log.published(effect)
+
+    def _confirm_delivery(self, effect: effects.ConfirmDelivery) -> None:
+        if self._telemetry_log is not None:
+            self._telemetry_log.confirmed(effect, self.now_ns())
+
+    def _report_init(self, effect: effects.ReportInit) -> None:
+        self._observer.init_reported(effect)
+        if not self._init_ended.done():
+            self._init_ended.set_result(None)
+
+    def _end(self, effect: effects.EndEnvironment) -> None:
+        error = EnvironmentEndedError(f"the execution environment has ended ({effect.reason})")
+        self._queue.fail_all(error)
+        if not self._init_ended.done():
+            self._init_ended.set_exception(EnvironmentStartError(str(error)))
+        if not self._ended.done():
+            self._ended.set_result(effect.reason)
+        self._observer.environment_ended(effect.reason)
+
+
+def _ends_work(path: str) -> bool:
+    """Whether such a request may end an invocation or a phase of it: memory is at its peak just before."""
+    return path.endswith(("/next", "/response", "/error"))
+
+
+_EXECUTE: dict[type[Any], Callable[[ExecutionEnvironment, Any], None]] = {
+    effects.SpawnProcess: ExecutionEnvironment._spawn,
+    effects.SignalProcess: ExecutionEnvironment._signal,
+    effects.Respond: ExecutionEnvironment._respond,
+    effects.SetTimer: ExecutionEnvironment._set_timer,
+    effects.CancelTimer: ExecutionEnvironment._cancel_timer,
+    effects.PostTelemetry: ExecutionEnvironment._post_telemetry,
+    effects.AbandonTelemetry: ExecutionEnvironment._abandon_telemetry,
+    effects.Freeze: ExecutionEnvironment._freeze,
+    effects.Thaw: ExecutionEnvironment._thaw,
+    effects.AnswerInvoker: ExecutionEnvironment._answer_invoker,
+    effects.CloseInvocation: ExecutionEnvironment._close_invocation,
+    effects.WriteLog: ExecutionEnvironment._write_log,
+    effects.PublishEvent: ExecutionEnvironment._publish_event,
+    effects.ConfirmDelivery: ExecutionEnvironment._confirm_delivery,
+    effects.ReportInit: ExecutionEnvironment._report_init,
+    effects.EndEnvironment: ExecutionEnvironment._end,
+}

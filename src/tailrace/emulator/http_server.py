@@ -1,0 +1,294 @@
+"""HTTP/1.1 over an asyncio protocol and httptools: the part that both servers of the emulator share."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+
+import httptools
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+"""What is kept of a request's body. More than any limit of the APIs, which refuse it by their own rules."""
+
+MAX_HEAD_BYTES = 1024 * 1024
+"""Request line and headers together (lambda-platform.md 3.8)."""
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole request. Header names are lower case; `target` is as sent, with its query.
+
+    `truncated` is true where the connection ended, or stopped making sense, before the body did.
+    """
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    truncated: bool
+    keep_alive: bool
+
+
+class RequestHandler(Protocol):
+    """What a server does with requests. Every request is answered by `HttpConnection.respond`, now or later."""
+
+    def request_received(self, connection: HttpConnection, request: Request) -> None:
+        """One request at a time for each connection: the next one comes after this one is answered."""
+
+    def client_gone(self, connection: HttpConnection) -> None:
+        """The client closed while the request was unanswered."""
+
+
+def render_response(
+    status: int, headers: Iterable[tuple[str, str]], body: bytes, *, close: bool, head_only: bool = False
+) -> bytes:
+    """A response as one piece of bytes. `Content-Length` is always there and always right."""
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
+    lines += [f"{name}: {_one_line(value)}" for name, value in headers if name.lower() != "content-length"]
+    if status != HTTPStatus.NO_CONTENT:
+        lines.append(f"Content-Length: {len(body)}")
+    if close:
+        lines.append("Connection: close")
+    head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+    return head if head_only or status == HTTPStatus.NO_CONTENT else head + body
+
+
+def _one_line(value: str) -> str:
+    """A header value that cannot break out of its header. Text beyond Latin-1 travels as UTF-8 bytes."""
+    if "\r" in value or "\n" in value:
+        value = value.replace("\r", " ").replace("\n", " ")
+    return value if value.isascii() else value.encode("utf-8").decode("latin-1")
+
+
+class HttpConnection(asyncio.Protocol):
+    """One client's connection: parses requests, keeps their order, writes each response in one go."""
+
+    def __init__(self, handler: RequestHandler, connections: set[HttpConnection]) -> None:
+        self._handler = handler
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[Request] = deque()
+        self._current: Request | None = None
+        self._ended = False
+        self._in_head = False
+        self._in_body = False
+        self._start_message()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._connections.add(self)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        self._transport = None
+        self._finish_truncated()
+        self._abandon()
+
+    def eof_received(self) -> bool:
+        """A client that stopped mid-body may still read; one with a whole request open has gone away."""
+        if self._in_body:
+            self._finish_truncated()
+            return True
+        self._ended = True
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._continue_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse()
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+            self._answer_and_close(431, b"Request Header Fields Too Large\n")
+
+    def close(self) -> None:
+        """Close now; whatever is pending stays unanswered."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close without waiting for unsent bytes."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self._start_message()
+        self._in_head = True
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        self._head_bytes += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value)
+        if self._in_head:
+            self._headers[name.decode("latin-1").lower()] = _text(value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._in_body = True
+        self._method = self._parser.get_method().decode("latin-1")
+        self._keep_alive = self._parser.should_keep_alive()
+        if self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        room = MAX_BODY_BYTES - self._body_bytes
+        if room > 0:
+            self._body.append(body[:room])
+        self._body_bytes += len(body)
+
+    def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return
+        self._deliver(truncated=False)
+
+    # the server's side
+
+    def respond(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        """Answer the current request, then take up the next one. Without effect when the client is gone."""
+        request, self._current = self._current, None
+        if request is None:
+            return
+        close = not request.keep_alive or request.truncated
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(
+                render_response(status, headers, body, close=close, head_only=request.method == "HEAD")
+            )
+            if close:
+                self._ended = True
+                self._transport.close()
+        if self._waiting and not close:
+            self._hand_over(self._waiting.popleft())
+
+    def _start_message(self) -> None:
+        self._url = b""
+        self._method = ""
+        self._keep_alive = True
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+        self._in_body = False
+
+    def _deliver(self, *, truncated: bool) -> None:
+        self._in_body = False
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        request = Request(self._method, self._url.decode("latin-1"), self._headers, body, truncated, self._keep_alive)
+        if self._current is None:
+            self._hand_over(request)
+        else:
+            self._waiting.append(request)
+
+    def _hand_over(self, request: Request) -> None:
+        self._current = request
+        self._handler.request_received(self, request)
+
+    def _finish_truncated(self) -> None:
+        self._ended = True
+        if self._in_body:
+            self._deliver(truncated=True)
+
+    def _abandon(self) -> None:
+        self._waiting.clear()
+        if self._current is not None:
+            self._current = None
+            self._handler.client_gone(self)
+
+    def _refuse(self) -> None:
+        """What came is not HTTP. Inside a body that is a truncation; a request already whole is still answered."""
+        if self._in_body:
+            self._finish_truncated()
+        elif self._current is None:
+            self._answer_and_close(400, b"Bad Request\n")
+        else:
+            self._ended = True
+
+    def _answer_and_close(self, status: int, body: bytes) -> None:
+        self._ended = True
+        self._in_head = False
+        if self._transport is not None:
+            headers = (("Content-Type", "text/plain; charset=utf-8"),)
+            self._transport.write(render_response(status, headers, body, close=True))
+            self._transport.close()
+
+    def _continue_without_upgrade(self, rest: bytes) -> None:
+        """Some clients offer HTTP/2 with every plain request. The offer is passed over, the request is not.
+
+        The parser stops at the end of such a head, so a new one is given the same head without the offer.
+        """
+        if self._method == "CONNECT":
+            self._answer_and_close(405, b"")
+            return
+        kept = [(k, v) for k, v in self._headers.items() if k not in {"upgrade", "connection", "expect"}]
+        lines = [f"{self._method} {self._url.decode('latin-1')} HTTP/1.1"] + [f"{k}: {v}" for k, v in kept]
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
+
+
+def _text(value: bytes) -> str:
+    """A header value as text: UTF-8 where it is, else Latin-1, so that nothing is refused for its encoding."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+class HttpServer:
+    """A listener on loopback and its open connections."""
+
+    def __init__(self, handler: RequestHandler, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._handler = handler
+        self._host = host
+        self._port = port
+        self._server: asyncio.Server | None = None
+        self._connections: set[HttpConnection] = set()
+
+    async def start(self) -> None:
+        """Bind and listen. Raises `OSError` when the port is taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: HttpConnection(self._handler, self._connections), self._host, self._port, backlog=128
+        )
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    @property
+    def port(self) -> int:
+        """The port in use; the one asked for before `start`."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        return f"{self._host}:{self._port}"
+
+    async def stop(self) -> None:
+        """Stop listening and drop every connection."""
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in list(self._connections):
+            connection.abort()
+        await self._server.wait_closed()
+        self._server = None
+        while self._connections:
+            await asyncio.sleep(0)

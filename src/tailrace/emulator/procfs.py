@@ -1,0 +1,155 @@
+"""What `/proc` tells about processes. A process that is gone gives None or nothing, never an error."""
+# ruff: noqa: PTH - read several times in every invocation, where pathlib's objects would be most of the cost
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_READ_BYTES = 1 << 16
+_SURELY_WHOLE_BYTES = 2048
+"""A first piece as short as this is the whole file; the kernel gives at least half a page otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStat:
+    """The members of `/proc/PID/stat` that matter here. `start_ticks` with `pid` names a process for good."""
+
+    pid: int
+    state: str
+    parent: int
+    group: int
+    session: int
+    start_ticks: int
+
+    @property
+    def is_stopped(self) -> bool:
+        """Stopped, or past the point where it could still run."""
+        return self.state in "TtZXx"
+
+    @property
+    def is_dead(self) -> bool:
+        return self.state in "ZXx"
+
+
+def _read(path: str) -> bytes | None:
+    """A file of the kernel's, whole: it gives large ones in pieces, whatever the size asked for."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        data = piece = os.read(fd, _READ_BYTES)
+        while len(piece) > _SURELY_WHOLE_BYTES:
+            piece = os.read(fd, _READ_BYTES)
+            data += piece
+        return data
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def stat(pid: int) -> ProcessStat | None:
+    data = _read(f"/proc/{pid}/stat")
+    if not data:
+        return None
+    # the second member is the program's name in parentheses, which may itself hold blanks and parentheses
+    rest = data[data.rindex(b")") + 2 :].split()
+    return ProcessStat(
+        pid=pid,
+        state=chr(rest[0][0]),
+        parent=int(rest[1]),
+        group=int(rest[2]),
+        session=int(rest[3]),
+        start_ticks=int(rest[19]),
+    )
+
+
+def _threads(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+
+
+def children(pid: int) -> list[int]:
+    """The direct children of a process, of all its threads."""
+    found: list[int] = []
+    for thread in _threads(pid):
+        data = _read(f"/proc/{pid}/task/{thread}/children")
+        if data:
+            found += map(int, data.split())
+        elif data is None and not _HAS_CHILDREN_FILES:
+            return _children_by_scan(pid)
+    return found
+
+
+def _children_by_scan(pid: int) -> list[int]:
+    """For kernels without the `children` files."""
+    return [stat_.pid for stat_ in map(stat, all_pids()) if stat_ is not None and stat_.parent == pid]
+
+
+def all_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def descendants(pid: int) -> list[int]:
+    """Everything below a process, parents before their children."""
+    found: list[int] = []
+    queue = [pid]
+    while queue:
+        below = children(queue.pop())
+        found += below
+        queue += below
+    return found
+
+
+def environment_value(pid: int, name: str) -> str | None:
+    """A variable of the environment that the process was started with."""
+    data = _read(f"/proc/{pid}/environ")
+    prefix = name.encode() + b"="
+    for item in (data or b"").split(b"\0"):
+        if item.startswith(prefix):
+            return item[len(prefix) :].decode("utf-8", "replace")
+    return None
+
+
+def writes_to_pipe(pid: int, inodes: set[int]) -> bool:
+    """Whether standard output or standard error of the process is one of these pipes."""
+    for fd in (1, 2):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except OSError:
+            continue
+        if target.startswith("pipe:[") and int(target[6:-1]) in inodes:
+            return True
+    return False
+
+
+def rss_pages(pid: int) -> int | None:
+    """Resident pages: cheap to read, so it tells whether the dearer `pss_bytes` can have changed."""
+    data = _read(f"/proc/{pid}/statm")
+    return int(data.split()[1]) if data else None
+
+
+def pss_bytes(pid: int) -> int | None:
+    """The proportional set size: pages shared by n processes count one n-th each, so that sums are true.
+
+    Without `smaps_rollup` (a kernel before 4.14, or not ours to read) the resident size stands in.
+    """
+    data = _read(f"/proc/{pid}/smaps_rollup")
+    if data:
+        for line in data.split(b"\n"):
+            if line.startswith(b"Pss:"):
+                return int(line.split()[1]) * 1024
+    pages = rss_pages(pid)
+    return None if pages is None else pages * _PAGE_BYTES
+
+
+def _probe_children_files() -> bool:
+    return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
+_HAS_CHILDREN_FILES = _probe_children_files()

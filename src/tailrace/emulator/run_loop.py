@@ -1,0 +1,60 @@
+"""Running the emulator's coroutines: the fastest event loop there is, and an end that cleans up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+class TerminatedError(BaseException):
+    """The process was told to end, and has cleaned up. `signal` says by which signal."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.signal = number
+        super().__init__(number.name)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed; None for asyncio's own."""
+    try:
+        import uvloop  # type: ignore[import-not-found,unused-ignore] - optional
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end.
+
+    Ctrl-C raises `KeyboardInterrupt`, as with `asyncio.run`; SIGTERM and SIGHUP raise `TerminatedError`. In all
+    cases `async with` blocks are left first, so that environments are shut down.
+    """
+    received: list[signal.Signals] = []
+
+    def end(number: signal.Signals, task: asyncio.Task[Any]) -> None:
+        received.append(number)
+        task.cancel()
+
+    async def guarded() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        for number in _ENDING_SIGNALS:
+            with contextlib.suppress(RuntimeError, ValueError):  # not the main thread
+                asyncio.get_running_loop().add_signal_handler(number, end, number, task)
+        return await main
+
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        try:
+            return runner.run(guarded())
+        except asyncio.CancelledError:
+            if received:
+                raise TerminatedError(received[0]) from None
+            raise

@@ -1,0 +1,223 @@
+"""The processes of one environment: started, heard, stopped, continued, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tailrace.emulator import subreaper
+from tailrace.emulator.memory import MemoryMeter
+from tailrace.emulator.output import OutputPipe
+from tailrace.emulator.process_tree import ProcessTree, send
+from tailrace.errors import EnvironmentStartError
+
+
+class SandboxListener(Protocol):
+    """What the sandbox reports, always from the event loop's thread."""
+
+    def line_written(self, process: str, generation: int, text: str) -> None: ...
+
+    def process_exited(self, process: str, generation: int, exit_code: int | None, signal_name: str | None) -> None: ...
+
+    def processes_changed(self, processes: Mapping[int, int]) -> None:
+        """Pid and start time of every process of the environment, whenever one was added."""
+
+
+class ProcessStartError(Exception):
+    """The operating system refused. `error` is the errno's name, `detail` its text."""
+
+    def __init__(self, error: str, detail: str) -> None:
+        self.error = error
+        self.detail = detail
+        super().__init__(detail)
+
+
+@dataclass(slots=True)
+class _Main:
+    name: str
+    generation: int
+    popen: subprocess.Popen[bytes]
+    pipe: OutputPipe
+    pidfd: int
+
+
+def require_linux() -> None:
+    """Raises `EnvironmentStartError` elsewhere: process control here is made of Linux's own means."""
+    if sys.platform != "linux":
+        raise EnvironmentStartError(f"the local execution environment needs Linux; this system is {sys.platform}")
+
+
+class Sandbox:
+    """Starts processes in groups of their own, reads what they print, and controls all that they start.
+
+    Everything here is called from the event loop's thread. `close` (or the end of the interpreter) leaves
+    no process behind.
+    """
+
+    def __init__(self, listener: SandboxListener, api_address: str, working_dir: Path) -> None:
+        require_linux()
+        self._listener = listener
+        self._working_dir = working_dir
+        self._tree = ProcessTree(api_address)
+        self._meter = MemoryMeter()
+        self._mains: dict[int, _Main] = {}
+        self._pipes: list[OutputPipe] = []
+        self._reported: dict[int, int] = {}
+        self._loop = asyncio.get_running_loop()
+        self._all_gone: asyncio.Event = asyncio.Event()
+        self._all_gone.set()
+        subreaper.acquire()
+        atexit.register(self._kill_all)
+
+    def start(self, name: str, generation: int, command: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Start a process. Raises `ProcessStartError` when the operating system refuses."""
+        pipe = OutputPipe(lambda text: self._listener.line_written(name, generation, text))
+        try:
+            popen = subprocess.Popen(
+                list(command),
+                env=dict(environ),
+                cwd=self._working_dir,
+                stdin=subprocess.DEVNULL,
+                stdout=pipe.write_fd,
+                stderr=pipe.write_fd,
+                process_group=0,
+            )
+        except OSError as error:
+            pipe.close()
+            code = errno.errorcode.get(error.errno or 0, "EUNKNOWN")
+            raise ProcessStartError(code, error.strerror or str(error)) from error
+        pipe.close_write_end()
+        self._adopt(name, generation, popen, pipe)
+
+    def _adopt(self, name: str, generation: int, popen: subprocess.Popen[bytes], pipe: OutputPipe) -> None:
+        self._pipes.append(pipe)
+        self._loop.add_reader(pipe.read_fd, self._pipe_readable, pipe)
+        self._tree.add_main(popen.pid, pipe.inode)
+        main = _Main(name, generation, popen, pipe, -1)
+        self._mains[popen.pid] = main
+        self._all_gone.clear()
+        self._watch(main)
+        self._report_processes()
+
+    def _watch(self, main: _Main) -> None:
+        try:
+            main.pidfd = os.pidfd_open(main.popen.pid)
+        except OSError:  # an old kernel, or a container that forbids the call
+            threading.Thread(target=self._wait_in_thread, args=(main,), daemon=True).start()
+        else:
+            self._loop.add_reader(main.pidfd, self._main_ended, main)
+
+    def _wait_in_thread(self, main: _Main) -> None:
+        os.waitid(os.P_PID, main.popen.pid, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._main_ended, main)
+
+    def _main_ended(self, main: _Main) -> None:
+        if main.popen.pid not in self._mains:
+            return
+        status = main.popen.wait()
+        self._forget(main)
+        main.pipe.drain()
+        exit_code, name = (status, None) if status >= 0 else (None, _signal_name(-status))
+        self._listener.process_exited(main.name, main.generation, exit_code, name)
+
+    def _forget(self, main: _Main) -> None:
+        del self._mains[main.popen.pid]
+        if main.pidfd >= 0:
+            self._loop.remove_reader(main.pidfd)
+            os.close(main.pidfd)
+            main.pidfd = -1
+        self._tree.remove_main(main.popen.pid)
+        if not self._mains:
+            self._tree.kill()
+            self._all_gone.set()
+
+    def _pipe_readable(self, pipe: OutputPipe) -> None:
+        pipe.drain()
+        if pipe.ended:
+            self._loop.remove_reader(pipe.read_fd)
+            self._pipes.remove(pipe)
+            pipe.close()
+
+    def drain(self) -> None:
+        """Report every line that was written before this call."""
+        for pipe in tuple(self._pipes):
+            pipe.drain()
+
+    def signal(self, name: str, generation: int, signal_name: str) -> None:
+        """Send a signal to a process and everything it started. ``SIGKILL`` leaves none of them."""
+        for main in list(self._mains.values()):
+            if (main.name, main.generation) != (name, generation):
+                continue
+            if signal_name == "SIGKILL":
+                self._tree.kill(main.popen.pid)
+            else:
+                for pid in self._tree.started_by(main.popen.pid):
+                    send(pid, signal.Signals[signal_name])
+
+    def freeze(self) -> None:
+        """Stop everything; when this returns, nothing of the environment runs."""
+        self._tree.stop()
+        self._report_processes()
+
+    def thaw(self) -> None:
+        self._tree.resume()
+
+    def measure_memory(self, *, rescan: bool = True) -> int:
+        """Bytes in use by all processes together, shared pages counted once.
+
+        Without `rescan` only the processes known so far count, which is quick enough for every request.
+        """
+        return self._meter.measure(self._tree.scan() if rescan else self._tree.known)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every process that was started has ended."""
+        return not self._mains
+
+    def _report_processes(self) -> None:
+        known = self._tree.known
+        if not known.keys() <= self._reported.keys():
+            self._listener.processes_changed(known)
+        self._reported = known
+
+    def _kill_all(self) -> None:
+        self._tree.kill()
+
+    async def close(self) -> None:
+        """End every process and wait until all are gone. Their exits are reported as usual."""
+        try:
+            while self._mains:
+                self._kill_all()
+                await self._all_gone.wait()
+            self._kill_all()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        for pipe in self._pipes:
+            self._loop.remove_reader(pipe.read_fd)
+            pipe.close()
+        self._pipes = []
+        for main in list(self._mains.values()):
+            self._forget(main)
+        atexit.unregister(self._kill_all)
+        subreaper.release()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"SIG{number}"
