@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from rich.text import Text
 
+from tailrace.emulator.telemetry_log import TelemetryEntry
+
 COLUMNS = ("received", "delivered", "held", "filtered", "rejected", "dropped", "resentUnconfirmed")
 ALWAYS_SHOWN = ("received", "delivered", "held", "dropped")
 HEADINGS = {"resentUnconfirmed": "sent again"}
@@ -55,13 +57,13 @@ def _reasons(rows: Mapping[str, Mapping[str, object]]) -> Iterator[Text]:
             yield Text(f"    dropped by {name}: {why}", style="red")
 
 
-def subscriber_lines(telemetry: Iterable[Mapping[str, object]]) -> Iterator[str]:
+def subscriber_lines(telemetry: Iterable[TelemetryEntry]) -> Iterator[str]:
     """One line a subscriber: how many events it was given, how many of them it acknowledged."""
-    given: Counter[object] = Counter()
-    acknowledged: Counter[object] = Counter()
+    given: Counter[str | None] = Counter()
+    acknowledged: Counter[str | None] = Counter()
     for entry in telemetry:
-        given[entry["subscriber"]] += 1
-        acknowledged[entry["subscriber"]] += entry["deliveredAt"] is not None
+        given[entry.subscriber] += 1
+        acknowledged[entry.subscriber] += entry.delivered_at is not None
     unsubscribed = given.pop(None, 0)
     for subscriber, count in given.items():
         yield f"{subscriber}: {count} telemetry events, {acknowledged[subscriber]} acknowledged"

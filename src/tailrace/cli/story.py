@@ -17,6 +17,7 @@ class InitPart:
     error_type: str
     duration_ms: float
     ready_ms: dict[str, float]
+    error_message: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tailrace.cli.figures import bar, duration, shortened, size
 from tailrace.cli.story import FrozenPart, InitPart, InvokePart, ShutdownPart, Story
 from tailrace.cli.waterfall import waterfall
 from tailrace.emulator.function import Answer, Report
+from tailrace.emulator.telemetry_log import TelemetryEntry
 
 
 def invocation(
@@ -75,9 +76,9 @@ def test_ledger_table_shows_reasons_and_hides_columns_of_zeros() -> None:
 
 def test_subscribers_are_counted_with_what_they_acknowledged() -> None:
     telemetry = [
-        {"subscriber": "a", "deliveredAt": "2026-01-01T00:00:00.000Z"},
-        {"subscriber": "a", "deliveredAt": None},
-        {"subscriber": None, "deliveredAt": None},
+        TelemetryEntry("a", {}, "2026-01-01T00:00:00.000Z"),
+        TelemetryEntry("a", {}, None),
+        TelemetryEntry(None, {}, None),
     ]
 
     assert list(subscriber_lines(telemetry)) == [

@@ -1,0 +1,42 @@
+"""Whether the environment ever got ready, and what to say where an extension kept it from that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailrace.cli.story import InitPart, Story
+from tailrace.emulator.function import FunctionConfig
+
+DEBUGGING = "see docs/how-to/debug-an-extension.md"
+
+
+@dataclass(frozen=True)
+class StartFailure:
+    """Why nothing could be invoked: one sentence and a remedy."""
+
+    sentence: str
+    remedy: str
+
+
+def start_failure(story: Story, config: FunctionConfig) -> StartFailure | None:
+    """None where the environment got ready at least once, or where the function itself is what failed."""
+    inits = story.inits
+    if not inits or any(part.status == "success" for part in inits):
+        return None
+    last = inits[-1]
+    late = [extension.name for extension in config.extensions if f"ext:{extension.name}" not in last.ready_ms]
+    if last.error_type.startswith("Extension."):
+        return StartFailure(_extension_failed(last, late), DEBUGGING)
+    if last.status == "timeout" and late and "runtime" not in last.ready_ms:
+        sentence = f"extensions/{late[0]} did not get ready within {inits[0].duration_ms / 1000:.0f} s"
+        return StartFailure(
+            sentence, f"does it read AWS_LAMBDA_RUNTIME_API and register under its file's name?  {DEBUGGING}"
+        )
+    return None
+
+
+def _extension_failed(part: InitPart, late: list[str]) -> str:
+    who = f"extensions/{late[0]}" if late else "an extension"
+    return f"{who} kept the environment from starting: {part.error_type}" + (
+        f" ({part.error_message})" if part.error_message else ""
+    )

@@ -1,0 +1,139 @@
+"""`tailrace run`: a function, its invocations, and what became of its telemetry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tailrace.cli.options import function_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tailrace.cli.screen import Screen
+    from tailrace.emulator.driver import ExecutionEnvironment
+    from tailrace.emulator.function import FunctionConfig
+    from tailrace.emulator.workspace import Workspace
+
+EXAMPLES = """\b
+Examples:
+  tailrace run app.handler --event '{"n": 1}' --invocations 3 --pause 1
+  tailrace run app.handler --extension tailrace --env TAILRACE_DESTINATIONS=file:///tmp/logs
+"""
+
+
+@click.command("run", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@function_options
+@click.option("--event", default="{}", metavar="JSON|@FILE|-", help="What the function is given. [default: {}]")
+@click.option("--invocations", type=click.IntRange(1), default=1, help="How many, one after the other. [default: 1]")
+@click.option("--pause", "pause_s", type=click.FloatRange(0), default=0.0, help="Seconds frozen in between.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on standard output, the rest on standard error."
+)
+def command(
+    event: str,
+    invocations: int,
+    pause_s: float,
+    as_json: bool,
+    handler: str,
+    code_dir: Path,
+    bootstrap: Path | None,
+    python: Path | None,
+    extensions: tuple[str, ...],
+    layers: tuple[Path, ...],
+    variables: tuple[str, ...],
+    timeout_s: float,
+    memory_mb: int,
+    log_format: str,
+    no_freeze: bool,
+) -> int:
+    """Run HANDLER (module.function) in a local Lambda environment and print what CloudWatch would show.
+
+    Exit code 0 when every invocation succeeded, 1 when a function failed, 2 for wrong usage, 3 when the
+    environment could not start.
+    """
+    import sys
+
+    from rich.console import Console
+
+    from tailrace.cli.inputs import read_event
+    from tailrace.cli.session import FunctionArguments, prepared, run_loop
+
+    arguments = FunctionArguments(
+        handler, code_dir, bootstrap, python, extensions, layers, variables, timeout_s, memory_mb, log_format, no_freeze
+    )
+    payload = read_event(event, sys.stdin)
+    plan = Plan(payload, invocations, pause_s)
+    console = Console(stderr=as_json, highlight=False)
+    with prepared(arguments) as (config, workspace):
+        return run_loop(lambda: run_function(config, workspace, plan, console, as_json))
+
+
+class Plan:
+    """What shall be invoked, how often, and how long the environment stands still in between."""
+
+    def __init__(self, payload: bytes, invocations: int, pause_s: float) -> None:
+        self.payload = payload
+        self.invocations = invocations
+        self.pause_s = pause_s
+
+
+async def run_function(
+    config: FunctionConfig, workspace: Workspace, plan: Plan, console: Console, as_json: bool
+) -> int:
+    """Run the plan, show it, and return the exit code."""
+    from tailrace.cli.screen import Screen
+    from tailrace.emulator.driver import ExecutionEnvironment
+    from tailrace.emulator.steady_clock import SteadyClock
+
+    now_ns = SteadyClock()
+    screen = Screen(console, now_ns)
+    environment = ExecutionEnvironment(config, screen, workspace=workspace, now_ns=now_ns)
+    screen.headline(config)
+    async with environment:
+        await environment.start()
+        await _invoke_all(environment, plan, screen)
+        started_ns = now_ns()
+        await environment.shutdown()
+        screen.shutdown_took((now_ns() - started_ns) / 1e6)
+    screen.summary(environment.ledger, environment.telemetry_log)
+    if as_json:
+        _print_document(config, environment, screen)
+    return exit_code(screen, config)
+
+
+async def _invoke_all(environment: ExecutionEnvironment, plan: Plan, screen: Screen) -> None:
+    import asyncio
+
+    from tailrace.emulator.invocations import new_invocation
+
+    for number in range(plan.invocations):
+        if number and plan.pause_s:
+            await asyncio.sleep(plan.pause_s)
+        await environment.invoke(new_invocation(plan.payload, environment.now_ns()))
+        screen.answer_shown(screen.story.invocations[-1])
+
+
+def exit_code(screen: Screen, config: FunctionConfig) -> int:
+    """0 when every invocation succeeded, 1 when a function failed, 3 when the environment never got ready."""
+    from tailrace.cli.errors import say_error
+    from tailrace.cli.outcome import start_failure
+
+    failure = start_failure(screen.story, config)
+    if failure is not None:
+        return say_error(failure.sentence, remedy=failure.remedy, exit_code=3)
+    return int(any(part.status != "success" for part in screen.story.invocations))
+
+
+def _print_document(config: FunctionConfig, environment: ExecutionEnvironment, screen: Screen) -> None:
+    import json
+
+    from tailrace.cli.document import run_document
+    from tailrace.cli.session import ISOLATION
+
+    telemetry = [entry.as_json() for entry in environment.telemetry_log]
+    exits = {name: end.status for name, end in environment.process_exits.items()}
+    document = run_document(screen.story, config, ISOLATION, telemetry, environment.ledger, exits)
+    click.echo(json.dumps(document, ensure_ascii=False))

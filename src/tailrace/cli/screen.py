@@ -1,0 +1,112 @@
+"""What a person sees while a function runs: the log stream as CloudWatch would show it, our own words dim beside it.
+
+The same object collects the story that is told at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from tailrace.cli.accounts import ledger_rows, ledger_table, subscriber_lines
+from tailrace.cli.session import ISOLATION
+from tailrace.cli.story import FrozenPart, InitPart, InvokePart, ShutdownPart, Story
+from tailrace.cli.waterfall import waterfall
+from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.machine.effects import ReportInit, WriteLog
+from tailrace.emulator.observer import InvocationResult, SilentObserver
+from tailrace.emulator.telemetry_log import TelemetryEntry
+from tailrace.version import __version__
+
+LEDGER_MARK = '{"type":"tailrace.ledger"'
+
+
+class Screen(SilentObserver):
+    """Shows an environment on `console`; with `quiet` the log stream is left out."""
+
+    def __init__(self, console: Console, now_ns: Callable[[], int], quiet: bool = False) -> None:
+        self.story = Story()
+        self._console = console
+        self._now_ns = now_ns
+        self._quiet = quiet
+        self._frozen_at_ns: int | None = None
+        self._reason = ""
+
+    # what the environment tells
+
+    def log_written(self, line: WriteLog) -> None:
+        if self._quiet or line.text.startswith(LEDGER_MARK):
+            return
+        text = Text(line.text.rstrip("\n"), style="dim" if line.source != "function" else "")
+        self._print(text)
+
+    def init_reported(self, report: ReportInit) -> None:
+        self.story.parts.append(
+            InitPart(
+                report.phase,
+                report.status,
+                report.error_type,
+                report.duration_ms,
+                dict(report.ready_ms),
+                report.error_message,
+            )
+        )
+
+    def invocation_closed(self, result: InvocationResult) -> None:
+        logs = tuple(line.text for line in result.logs)
+        self.story.parts.append(InvokePart(result.answer, result.report, logs))
+
+    def frozen(self) -> None:
+        self._frozen_at_ns = self._now_ns()
+
+    def thawed(self) -> None:
+        if self._frozen_at_ns is not None:
+            self.story.parts.append(FrozenPart((self._now_ns() - self._frozen_at_ns) / 1e6))
+            self._frozen_at_ns = None
+
+    def environment_ended(self, reason: str) -> None:
+        self._reason = reason
+
+    # what the command tells
+
+    def headline(self, config: FunctionConfig) -> None:
+        """One dim line that says what runs and how."""
+        facts = [
+            f"tailrace {__version__}",
+            "local Lambda environment",
+            f"{ISOLATION} isolation",
+            f"{config.runtime_name}, {config.memory_mb} MB, {config.timeout_s:g} s",
+        ]
+        self._print(Text("  ·  ".join(facts), style="dim"))
+        self._print(Text())
+
+    def shutdown_took(self, duration_ms: float) -> None:
+        """The environment is gone."""
+        self.story.parts.append(ShutdownPart(self._reason or "failure", duration_ms))
+
+    def answer_shown(self, part: InvokePart) -> None:
+        """The result of an invocation, under its log lines."""
+        failed = part.status != "success"
+        text = Text("→ ", style="dim")
+        text.append(part.answer.payload.decode(errors="replace"), style="red" if failed else "green")
+        self._print(text)
+        self._print(Text())
+
+    def summary(self, ledger: Mapping[str, object] | None, telemetry: Sequence[TelemetryEntry]) -> None:
+        """The waterfall, and where the telemetry went."""
+        for row in waterfall(self.story, pictures=self._console.is_terminal):
+            self._print(row)
+        self._print(Text())
+        if ledger is not None and ledger_rows(ledger):
+            self._print(Text("  where it all went"))
+            for line in ledger_table(ledger):
+                self._print(line)
+            return
+        self._print(Text("  telemetry"))
+        for sentence in subscriber_lines(telemetry):
+            self._print(Text(f"    {sentence}"))
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False)

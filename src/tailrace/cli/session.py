@@ -1,0 +1,100 @@
+"""From the command line's words to a function that can run: shared by `run` and `serve`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tailrace.cli.inputs import read_variables
+from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.workspace import Workspace
+from tailrace.errors import ConfigError, UsageError
+
+OUR_EXTENSION = "tailrace"
+ISOLATION = "process"
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class FunctionArguments:
+    """The shared options as click hands them over (see `tailrace.cli.options`)."""
+
+    handler: str
+    code_dir: Path
+    bootstrap: Path | None
+    python: Path | None
+    extensions: tuple[str, ...]
+    layers: tuple[Path, ...]
+    variables: tuple[str, ...]
+    timeout_s: float
+    memory_mb: int
+    log_format: str
+    no_freeze: bool
+
+
+@contextmanager
+def prepared(arguments: FunctionArguments) -> Iterator[tuple[FunctionConfig, Workspace]]:
+    """The checked function and its folder, which is removed at the end. Raises `UsageError`."""
+    variables = read_variables(arguments.variables, os.environ)
+    with Workspace.create() as workspace:
+        options = FunctionOptions(
+            handler=arguments.handler,
+            code_dir=arguments.code_dir,
+            bootstrap=arguments.bootstrap,
+            python=arguments.python,
+            extensions=[_extension_path(text) for text in arguments.extensions],
+            layers=arguments.layers,
+            variables=variables,
+            timeout_s=arguments.timeout_s,
+            memory_mb=arguments.memory_mb,
+            log_format=arguments.log_format,
+            freeze=not arguments.no_freeze,
+        )
+        config = build_function(options, workspace)
+        if any(extension.name == OUR_EXTENSION for extension in config.extensions):
+            check_agent_settings(config)
+        yield config, workspace
+
+
+def _extension_path(text: str) -> Path:
+    if text != OUR_EXTENSION:
+        return Path(text)
+    from tailrace.packaging.cache import plain_layer
+
+    return plain_layer() / "extensions" / OUR_EXTENSION
+
+
+def check_agent_settings(config: FunctionConfig) -> None:
+    """Tell a wrong setting of the agent before anything starts. On Lambda the agent says it once and goes on."""
+    from tailrace.config.destinations import load_destinations
+    from tailrace.config.settings import load_settings
+    from tailrace.destinations.registry import SCHEMES
+
+    environ: Mapping[str, str] = {**config.environment, **config.credentials, "AWS_REGION": config.region}
+    problems = [*load_settings(environ).problems, *load_destinations(environ, SCHEMES).problems]
+    for problem in problems:
+        raise as_usage_error(problem)
+
+
+def as_usage_error(problem: ConfigError) -> UsageError:
+    """The same problem, told as an argument's."""
+    return UsageError(problem.setting, problem.found, problem.remedy)
+
+
+def run_loop(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run `main` in an event loop, the faster one where it is installed. SIGTERM ends it as Ctrl-C does."""
+    import asyncio
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main())
+    return uvloop.run(main())  # type: ignore[no-any-return]
