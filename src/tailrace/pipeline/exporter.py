@@ -120,18 +120,25 @@ class Exporter:
     def wait_drained(self, deadline_s: float, full: bool = True) -> bool:
         """True as soon as everything offered before this call has its outcome, False when that did not happen.
 
-        Does not wait at all for a destination that is down already. `deadline_s` is monotonic. Running into it
-        counts as the destination's failure, unless `full` is False: then the caller had less time to give
-        than the destination may take.
+        Does not wait at all for a destination that is down already, and no longer for one that goes down
+        meanwhile with no attempt due before the end. `deadline_s` is monotonic. Running into it counts as the
+        destination's failure, unless `full` is False: then the caller had less time to give than the
+        destination may take.
         """
         notices: list[Notice] = []
+        sender = self._sender
         with self._monitor:
-            goal = self._sender.accepted
-            if not self._sender.availability.is_up:
-                return self._sender.settled >= goal
-            drained = self._monitor.wait_until(lambda: self._sender.settled >= goal, self._clock, deadline_s)
-            if not drained and full and not self._sender.closed:
-                notices = self._sender.wait_expired(self._clock.monotonic_s())
+            goal = sender.accepted
+            state = sender.availability
+            if state.is_up:
+                self._monitor.wait_until(
+                    lambda: sender.settled >= goal or not (state.is_up or state.next_attempt_s < deadline_s),
+                    self._clock,
+                    deadline_s,
+                )
+                if sender.settled < goal and full:
+                    notices = sender.wait_expired(self._clock.monotonic_s())
+            drained = sender.settled >= goal
         self._say(notices)
         return drained
 
