@@ -1,5 +1,6 @@
 """What `/proc` tells about processes. A process that is gone gives None or nothing, never an error."""
-# ruff: noqa: PTH - read several times in every invocation, where pathlib's objects would be most of the cost
+# These files are read several times in every invocation, where pathlib's objects would be most of the cost.
+# ruff: noqa: PTH110, PTH115, PTH208
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class TerminatedError(BaseException):
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop's where it is installed; None for asyncio's own."""
     try:
-        import uvloop  # type: ignore[import-not-found,unused-ignore] - optional
+        import uvloop  # type: ignore[import-not-found,unused-ignore]  # optional: the extra "fast"
     except ImportError:
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
