@@ -61,6 +61,9 @@ def run_command(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; every error has been told by then."""
     try:
         result = cli.main(args=arguments, prog_name="tailrace", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
     except click.ClickException as error:
         return say_error(error.format_message(), remedy=_help_hint(error), exit_code=2)
     except UsageError as error:
@@ -73,7 +76,17 @@ def run_command(arguments: list[str] | None = None) -> int:
         return say_error("interrupted; everything that was started has been stopped", exit_code=130)
     except Exception as error:  # noqa: BLE001 - the last place where a fault of our own can be told
         return report_fault(error)
+    except BaseException as error:  # noqa: BLE001 - its type lives where asyncio is imported, too heavy for here
+        return _terminated(error)
     return result if isinstance(result, int) else 0
+
+
+def _terminated(error: BaseException) -> int:
+    """The exit code of a process that was told to end by a signal and has cleaned up; anything else is raised on."""
+    number = getattr(error, "signal", None)
+    if number is None:
+        raise error
+    return say_error(f"ended by {number.name}; everything that was started has been stopped", exit_code=128 + number)
 
 
 def _help_hint(error: click.ClickException) -> str:

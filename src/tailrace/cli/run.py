@@ -59,7 +59,8 @@ def command(
     from rich.console import Console
 
     from tailrace.cli.inputs import read_event
-    from tailrace.cli.session import FunctionArguments, prepared, run_loop
+    from tailrace.cli.session import FunctionArguments, prepared
+    from tailrace.emulator.run_loop import run
 
     arguments = FunctionArguments(
         handler, code_dir, bootstrap, python, extensions, layers, variables, timeout_s, memory_mb, log_format, no_freeze
@@ -68,7 +69,7 @@ def command(
     plan = Plan(payload, invocations, pause_s)
     console = Console(stderr=as_json, highlight=False)
     with prepared(arguments) as (config, workspace):
-        return run_loop(lambda: run_function(config, workspace, plan, console, as_json))
+        return run(run_function(config, workspace, plan, console, as_json))
 
 
 class Plan:

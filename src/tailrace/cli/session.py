@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 from tailrace.cli.inputs import read_variables
 from tailrace.emulator.build import FunctionOptions, build_function
@@ -18,8 +16,6 @@ from tailrace.errors import ConfigError, UsageError
 
 OUR_EXTENSION = "tailrace"
 ISOLATION = "process"
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -86,15 +82,3 @@ def check_agent_settings(config: FunctionConfig) -> None:
 def as_usage_error(problem: ConfigError) -> UsageError:
     """The same problem, told as an argument's."""
     return UsageError(problem.setting, problem.found, problem.remedy)
-
-
-def run_loop(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Run `main` in an event loop, the faster one where it is installed. SIGTERM ends it as Ctrl-C does."""
-    import asyncio
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main())
-    return uvloop.run(main())  # type: ignore[no-any-return]

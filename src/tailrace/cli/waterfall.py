@@ -24,6 +24,11 @@ def waterfall(story: Story, pictures: bool) -> Iterator[Text]:
         yield _row(part, number, longest_ms if pictures else None)
 
 
+def invocation_line(part: InvokePart, number: int) -> Text:
+    """The row of one invocation alone, without a bar."""
+    return _row(part, number, None)
+
+
 def _row(part: Part, number: int, longest_ms: float | None) -> Text:
     if isinstance(part, FrozenPart):
         mark = "❄ " if longest_ms is not None else ""

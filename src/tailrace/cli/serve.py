@@ -1,0 +1,89 @@
+"""`tailrace serve`: one environment that stays, called through Lambda's own Invoke API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tailrace.cli.options import function_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tailrace.emulator.function import FunctionConfig
+    from tailrace.emulator.workspace import Workspace
+
+EXAMPLES = """\b
+Examples:
+  tailrace serve app.handler --code src --port 9000
+  aws lambda invoke --endpoint-url http://127.0.0.1:9000 --function-name app out.json
+"""
+
+
+@click.command("serve", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@function_options
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=9000, help="To listen on; 0 takes a free one. [default: 9000]"
+)
+@click.option("--quiet", is_flag=True, help="One line an invocation, without the function's log.")
+def command(
+    port: int,
+    quiet: bool,
+    handler: str,
+    code_dir: Path,
+    bootstrap: Path | None,
+    python: Path | None,
+    extensions: tuple[str, ...],
+    layers: tuple[Path, ...],
+    variables: tuple[str, ...],
+    timeout_s: float,
+    memory_mb: int,
+    log_format: str,
+    no_freeze: bool,
+) -> int:
+    """Keep HANDLER running in a local Lambda environment and answer the Lambda Invoke API on 127.0.0.1.
+
+    Any function name is taken for this function. One call runs at a time; others wait in a bounded queue, then
+    they are refused with 429. Ctrl-C shuts the environment down as Lambda does.
+    """
+    from rich.console import Console
+
+    from tailrace.cli.session import FunctionArguments, prepared
+    from tailrace.emulator.run_loop import run
+
+    arguments = FunctionArguments(
+        handler, code_dir, bootstrap, python, extensions, layers, variables, timeout_s, memory_mb, log_format, no_freeze
+    )
+    with prepared(arguments) as (config, workspace):
+        return run(serve_function(config, workspace, Console(highlight=False), port, quiet))
+
+
+async def serve_function(config: FunctionConfig, workspace: Workspace, console: Console, port: int, quiet: bool) -> int:
+    """Serve until somebody ends it; then shut down and tell the accounts."""
+    import asyncio
+
+    from tailrace.cli.errors import say_warning
+    from tailrace.cli.serving import ServeScreen
+    from tailrace.emulator.driver import ExecutionEnvironment
+    from tailrace.emulator.invoke_server import InvokeServer
+    from tailrace.emulator.steady_clock import SteadyClock
+
+    now_ns = SteadyClock()
+    screen = ServeScreen(console, now_ns, quiet)
+    environment = ExecutionEnvironment(config, screen, workspace=workspace, now_ns=now_ns, record_telemetry=False)
+    server = InvokeServer(environment, port=port, on_error=lambda error: say_warning(str(error)))
+    screen.headline(config)
+    try:
+        async with environment:
+            await server.start()
+            await environment.start()
+            screen.address(server.url, config)
+            await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        screen.accounts(environment.ledger)
+        return 0
+    finally:
+        await server.stop()
+    return 0
