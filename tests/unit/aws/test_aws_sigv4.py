@@ -43,7 +43,7 @@ def botocore_headers(
 
 
 plain = st.characters(min_codepoint=33, max_codepoint=126)
-any_character = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
+any_character = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 segment = st.text(any_character, min_size=1, max_size=12)
 header_value = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20).map(str.strip)
 

@@ -33,7 +33,7 @@ def problem_of(url: str, **environ: str) -> str:
     [
         ("s3://logs", {}, ("logs.s3.eu-west-1.amazonaws.com", 443, True), ""),
         ("s3://logs?region=us-east-1", {}, ("logs.s3.us-east-1.amazonaws.com", 443, True), ""),
-        ("s3://logs", {"AWS_REGION": "", "AWS_DEFAULT_REGION": "a-b-1"}, ("logs.s3.a-b-1.amazonaws.com", 443, True), ""),
+        ("s3://logs", {"AWS_REGION": "", "AWS_DEFAULT_REGION": "a-b"}, ("logs.s3.a-b.amazonaws.com", 443, True), ""),
         ("s3://logs?region=cn-north-1", {}, ("logs.s3.cn-north-1.amazonaws.com.cn", 443, True), ""),
         ("s3://my.logs", {}, ("s3.eu-west-1.amazonaws.com", 443, True), "/my.logs"),
         ("s3://Old_Logs", {}, ("s3.eu-west-1.amazonaws.com", 443, True), "/Old_Logs"),
