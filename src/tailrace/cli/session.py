@@ -12,7 +12,7 @@ from tailrace.cli.inputs import read_variables
 from tailrace.emulator.build import FunctionOptions, build_function
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.workspace import Workspace
-from tailrace.errors import ConfigError, UsageError
+from tailrace.errors import UsageError
 
 OUR_EXTENSION = "tailrace"
 ISOLATION = "process"
@@ -69,16 +69,10 @@ def _extension_path(text: str) -> Path:
 
 def check_agent_settings(config: FunctionConfig) -> None:
     """Tell a wrong setting of the agent before anything starts. On Lambda the agent says it once and goes on."""
-    from tailrace.config.destinations import load_destinations
     from tailrace.config.settings import load_settings
-    from tailrace.destinations.registry import SCHEMES
+    from tailrace.destinations.registry import build_destinations
 
     environ: Mapping[str, str] = {**config.environment, **config.credentials, "AWS_REGION": config.region}
-    problems = [*load_settings(environ).problems, *load_destinations(environ, SCHEMES).problems]
-    for problem in problems:
-        raise as_usage_error(problem)
-
-
-def as_usage_error(problem: ConfigError) -> UsageError:
-    """The same problem, told as an argument's."""
-    return UsageError(problem.setting, problem.found, problem.remedy)
+    settings = load_settings(environ)
+    for problem in [*settings.problems, *build_destinations(environ, settings).problems]:
+        raise UsageError(problem.setting, problem.found, problem.remedy)
