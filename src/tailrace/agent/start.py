@@ -41,7 +41,7 @@ MANAGED_INSTANCES = b"lambda-managed-instances"
 class FastStart:
     """What the fast start leaves for the second thread, and what that hands back."""
 
-    __slots__ = ("_ready", "app", "listener", "register_reply", "started", "telemetry")
+    __slots__ = ("_ready", "app", "listener", "parent", "register_reply", "started", "telemetry")
 
     def __init__(self) -> None:
         self.listener: _socket.socket | None = None
@@ -49,6 +49,7 @@ class FastStart:
         # True where the platform accepted the subscription: only then will telemetry come.
         self.telemetry = False
         self.started = False
+        self.parent = posix.getppid()
         self.app: App | None = None
         self._ready = _thread.allocate_lock()
         self._ready.acquire()
@@ -198,7 +199,6 @@ def handle(body: bytes, fast: FastStart) -> None:
 def next_event(api: LambdaApi, headers: str, fast: FastStart) -> bytes:
     """The body of the next event. Failures are said once and tried again, without end."""
     pause_s = FIRST_PAUSE_S
-    parent = posix.getppid()
     while True:
         reply, problem = attempted(api, "GET", EXTENSION + "/event/next", headers, b"", fast)
         if reply is not None and reply.status == 200:
@@ -206,7 +206,7 @@ def next_event(api: LambdaApi, headers: str, fast: FastStart) -> bytes:
         fast.import_the_rest()
         if pause_s == FIRST_PAUSE_S:
             say("error", f"event/next failed: {problem}")
-        if reply is None and posix.getppid() != parent:
+        if reply is None and posix.getppid() != fast.parent:
             # The API is gone and so is the process that started us: there is no environment any more.
             posix._exit(0)
         time.sleep(pause_s)

@@ -25,8 +25,7 @@ COMPILER = Path(__file__).with_name("bytecode.py")
 EXTENSION = "extensions/tailrace"
 CODE = "tailrace"
 PLACE_ON_LAMBDA = f"/opt/{CODE}"
-# What the agent is made of: single modules of the package itself, and whole packages below it, ...
-MODULES = ("__init__.py", "clock.py", "errors.py", "version.py")
+# What the agent is made of: whole packages, and single modules of those that serve the emulator as well ...
 PACKAGES = (
     "agent",
     "aws",
@@ -35,10 +34,18 @@ PACKAGES = (
     "model",
     "pipeline",
     "processors",
-    "protocol",
     "receivers",
 )
-# ... without what only type checkers or the emulator read.
+MODULES = (
+    "__init__.py",
+    "clock.py",
+    "errors.py",
+    "version.py",
+    "protocol/__init__.py",
+    "protocol/events.py",
+    "protocol/jsontext.py",
+)
+# ... without what only type checkers read.
 LEFT_OUT = ("pipeline/interfaces.py",)
 
 # The earliest instant a zip can tell. It is the same for all: time stamps would change the bytes.

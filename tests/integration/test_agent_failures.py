@@ -1,0 +1,239 @@
+"""What goes wrong around the agent stays there: the function never pays more than the settings say."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.agent_process import AgentProcess, unpack_layer
+from support.fake_lambda_api import FakeLambdaApi
+from support.telemetry import invocation, line
+
+
+@pytest.fixture(scope="module")
+def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpack_layer(tmp_path_factory.mktemp("layer"))
+
+
+@pytest.fixture
+def api() -> Iterator[FakeLambdaApi]:
+    with FakeLambdaApi() as api:
+        yield api
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def lines_in(out: Path) -> list[str]:
+    return [text for file in out.rglob("*.ndjson") for text in file.read_text().splitlines()]
+
+
+def invoked(api: FakeLambdaApi, number: int, timeout_s: float = 60) -> float:
+    """Run one invocation whose end the agent sees at once; how long it then took to call Next."""
+    api.invoke(f"request-{number}", timeout_s)
+    api.post_telemetry(invocation(f"request-{number}", f"line of {number}"))
+    return api.wait_for_next(number + 1).at_s
+
+
+@contextmanager
+def black_hole() -> Iterator[str]:
+    """A server that takes every connection and everything that is sent, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken: list[socket.socket] = []
+
+        def take() -> None:
+            while True:
+                try:
+                    taken.append(listener.accept()[0])
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+            for connection in taken:
+                connection.close()
+
+
+def refused() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+def test_a_black_hole_costs_its_cap_once_and_then_nothing(opt: Path, api: FakeLambdaApi) -> None:
+    cap_s = 3.0
+    with black_hole() as url:
+        settings = {"TAILRACE_DESTINATIONS": url, "TAILRACE_END_WAIT_MS": str(int(cap_s * 1000))}
+        with AgentProcess(opt, api.address, settings) as agent:
+            first = api.wait_for_next().at_s
+            second = invoked(api, 1)
+            assert second - first >= cap_s
+            ninth = second
+            for number in range(2, 9):
+                ninth = invoked(api, number)
+            # Seven invocations together took less than one wait would have.
+            assert ninth - second < cap_s
+            api.shutdown()
+            assert agent.exit_code() == 0
+            (row,) = agent.ledger().values()
+            assert row["received"] == 24
+            assert row["dropped"] == {"shutdown": 24}
+
+
+def test_a_destination_that_refuses_is_waited_for_once_and_said_once(opt: Path, api: FakeLambdaApi) -> None:
+    settings = {"TAILRACE_DESTINATIONS": refused(), "TAILRACE_END_WAIT_MS": "200"}
+    with AgentProcess(opt, api.address, settings) as agent:
+        for number in range(1, 6):
+            invoked(api, number)
+        down = [line for line in agent.said() if line.get("reason") == "connection refused"]
+        assert len(down) == 1
+        api.shutdown()
+        assert agent.exit_code() == 0
+        (row,) = agent.ledger().values()
+        assert row["received"] == sum(row["dropped"].values()) == 15
+
+
+def test_a_dead_destination_costs_its_neighbour_nothing(opt: Path, api: FakeLambdaApi, out: Path) -> None:
+    with black_hole() as url:
+        settings = {"TAILRACE_DESTINATIONS": f"{url} file://{out}", "TAILRACE_END_WAIT_MS": "200"}
+        with AgentProcess(opt, api.address, settings) as agent:
+            for number in range(1, 4):
+                invoked(api, number)
+                assert len(lines_in(out)) == 3 * number
+            api.shutdown()
+            assert agent.exit_code() == 0
+            rows = agent.ledger()
+            assert rows[f"file://{out}"]["delivered"] == 9
+            assert rows[url]["dropped"] == {"shutdown": 9}
+
+
+def test_with_nothing_configured_it_warns_once_and_counts_every_record(opt: Path, api: FakeLambdaApi) -> None:
+    with AgentProcess(opt, api.address) as agent:
+        invoked(api, 1)
+        invoked(api, 2)
+        api.shutdown()
+        assert agent.exit_code() == 0
+        warning, ledger = agent.said()
+        assert warning["level"] == "warn"
+        assert "no destination is configured" in warning["message"]
+        assert ledger["none"]["received"] == 6
+        assert ledger["none"]["dropped"] == {"no_destination": 6}
+
+
+def test_a_destination_that_cannot_be_built_has_its_own_row_and_the_others_work(
+    opt: Path, api: FakeLambdaApi, out: Path
+) -> None:
+    settings = {"TAILRACE_DESTINATIONS": f"ftp://somewhere file://{out} file://{out}/b?compress=brotli"}
+    with AgentProcess(opt, api.address, settings) as agent:
+        invoked(api, 1)
+        api.shutdown()
+        assert agent.exit_code() == 0
+        said = [line["message"] for line in agent.said()[:-1]]
+        assert len(said) == 2
+        assert 'unknown scheme "ftp"' in said[0]
+        assert "compress" in said[1]
+        rows = agent.ledger()
+        assert rows[f"file://{out}"]["delivered"] == 3
+        assert rows["TAILRACE_DESTINATIONS, first entry"]["dropped"] == {"bad_configuration": 3}
+        assert rows["TAILRACE_DESTINATIONS, third entry"]["dropped"] == {"bad_configuration": 3}
+
+
+def test_malformed_settings_are_each_said_once_and_their_defaults_hold(
+    opt: Path, api: FakeLambdaApi, out: Path
+) -> None:
+    settings = {
+        "TAILRACE_DESTINATIONS": f"file://{out}",
+        "TAILRACE_END_WAIT_MS": "soon",
+        "TAILRACE_QUEUE_MAX_BYTES": "-1",
+        "TAILRACE_TYPES": "metrics",
+        "TAILRACE_HTTP_HEADERS": "secret-without-a-name",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "much",
+        "TAILRACE_SETLE_MS": "5",
+    }
+    with AgentProcess(opt, api.address, settings) as agent:
+        invoked(api, 1)
+        assert len(lines_in(out)) == 3
+        said = [line["message"] for line in agent.said()]
+        for name in ("END_WAIT_MS", "QUEUE_MAX_BYTES", "TYPES", "HTTP_HEADERS", "SETLE_MS"):
+            assert len([message for message in said if message.startswith(f"TAILRACE_{name}")]) == 1, name
+        assert b"secret-without-a-name" not in agent.output
+
+
+def test_a_folder_that_cannot_be_written_is_named_and_nothing_stops(opt: Path, api: FakeLambdaApi, out: Path) -> None:
+    out.write_text("a file in the way")
+    settings = {"TAILRACE_DESTINATIONS": f"file://{out}/logs", "TAILRACE_END_WAIT_MS": "100"}
+    with AgentProcess(opt, api.address, settings) as agent:
+        invoked(api, 1)
+        invoked(api, 2)
+        api.shutdown()
+        assert agent.exit_code() == 0
+        assert "not a directory" in agent.said()[0]["reason"]
+        (row,) = agent.ledger().values()
+        assert row["dropped"] == {"shutdown": 6}
+
+
+@pytest.mark.parametrize("budget_s", [-1.0, 0.0, 0.05])
+def test_a_shutdown_without_time_still_tries_and_writes_the_ledger(
+    opt: Path, api: FakeLambdaApi, out: Path, budget_s: float
+) -> None:
+    with AgentProcess(opt, api.address, {"TAILRACE_DESTINATIONS": f"file://{out}"}) as agent:
+        invoked(api, 1)
+        api.post_telemetry([line("late")])
+        api.shutdown(budget_s=budget_s)
+        assert agent.exit_code() == 0
+        (row,) = agent.ledger().values()
+        assert row["received"] == 4
+        assert row["delivered"] + sum(row["dropped"].values()) == 4
+
+
+def test_a_shutdown_for_a_timeout_in_the_middle_of_an_invocation_delivers_what_came(
+    opt: Path, api: FakeLambdaApi, out: Path
+) -> None:
+    with AgentProcess(opt, api.address, {"TAILRACE_DESTINATIONS": f"file://{out}"}) as agent:
+        api.invoke("request-1", timeout_s=0.2)
+        api.post_telemetry([line("before the timeout")])
+        api.wait_for_next(2)
+        api.shutdown("timeout")
+        assert agent.exit_code() == 0
+        assert len(lines_in(out)) == 1
+
+
+def test_kill_minus_9_leaves_nothing_half_written(opt: Path, api: FakeLambdaApi, out: Path) -> None:
+    with AgentProcess(opt, api.address, {"TAILRACE_DESTINATIONS": f"file://{out}"}) as agent:
+        api.wait_for_next()
+        stop = threading.Event()
+
+        def pour() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                api.invoke(f"request-{number}")
+                try:
+                    api.post_telemetry(invocation(f"request-{number}", *("x" * 1000 for _ in range(200))))
+                except OSError:
+                    return
+
+        pouring = threading.Thread(target=pour)
+        pouring.start()
+        api.wait_for_next(8)
+        agent.kill()
+        stop.set()
+        pouring.join(30)
+        files = list(out.rglob("*.ndjson"))
+        assert files
+        for file in files:
+            text = file.read_text()
+            assert text.endswith("\n")
+            assert [json.loads(row)["type"] for row in text.splitlines()]
