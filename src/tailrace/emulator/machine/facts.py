@@ -38,7 +38,8 @@ class HttpRequested:
     """A request reached the in-sandbox API. Header names are lower case; `path` is without query.
 
     `exchange` names the request until it is answered by `Respond`; long polls stay open.
-    `truncated` is true where the connection ended before the body did.
+    `truncated` is true where the connection ended before the body did. `began_ns` is when the first byte of the
+    request came, by the clock of `now_ns`; None where it is not known, which is read as now.
     """
 
     exchange: int
@@ -47,6 +48,7 @@ class HttpRequested:
     headers: Mapping[str, str]
     body: bytes
     truncated: bool = False
+    began_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

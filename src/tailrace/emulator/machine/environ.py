@@ -1,0 +1,100 @@
+"""The whole environment of each process (lambda-platform.md 1)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from tailrace.emulator.function import FunctionConfig
+
+HIDDEN_FROM_EXTENSIONS = frozenset(
+    {
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_XRAY_CONTEXT_MISSING",
+        "AWS_XRAY_DAEMON_ADDRESS",
+        "LAMBDA_RUNTIME_DIR",
+        "LAMBDA_TASK_ROOT",
+        "_AWS_XRAY_DAEMON_ADDRESS",
+        "_AWS_XRAY_DAEMON_PORT",
+        "_HANDLER",
+    }
+)
+"""lambda-platform.md 1.4"""
+
+
+def runtime_environ(config: FunctionConfig, runtime_api: str, log_stream: str) -> dict[str, str]:
+    """What the runtime's process sees: overridable defaults, then the customer's, then what is reserved."""
+    return _overridable(config) | dict(config.environment) | _reserved(config, runtime_api, log_stream)
+
+
+def extension_environ(
+    config: FunctionConfig, runtime_api: str, log_stream: str, extra: Mapping[str, str]
+) -> dict[str, str]:
+    """What an extension's process sees: the same without the ten hidden variables and the customer's that begin
+    with an underscore. `extra` is added where the customer has not set it."""
+    everything = runtime_environ(config, runtime_api, log_stream)
+    seen = {name: value for name, value in everything.items() if not _is_hidden(name)}
+    return {**extra, **seen}
+
+
+def _is_hidden(name: str) -> bool:
+    return name in HIDDEN_FROM_EXTENSIONS or name.startswith("_")
+
+
+def log_group(config: FunctionConfig) -> str:
+    return f"/aws/lambda/{config.name}"
+
+
+def log_stream_name(config: FunctionConfig, time_text: str, unique: str) -> str:
+    """``2026/01/02/[$LATEST]`` and 32 hexadecimal digits; also the `instanceId` of telemetry."""
+    digits = "".join(character for character in unique.lower() if character in "0123456789abcdef")
+    return f"{time_text[:10].replace('-', '/')}/[{config.version}]{digits.ljust(32, '0')[:32]}"
+
+
+def _overridable(config: FunctionConfig) -> dict[str, str]:
+    """Not reserved: the customer's value wins (lambda-platform.md 1.2). Places are those of process isolation."""
+    opt = str(config.opt_dir or "/opt")
+    code = str(config.code_dir)
+    variables = {
+        "LANG": "en_US.UTF-8",
+        "PATH": f"/usr/local/bin:/usr/bin:/bin:{opt}/bin",
+        "LD_LIBRARY_PATH": f"{code}:{code}/lib:{opt}/lib",
+        "TZ": ":UTC",
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+    }
+    if config.log_format.upper() == "JSON":
+        variables |= {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
+    if "python" in config.execution_env and config.opt_dir is not None:
+        variables["PYTHONPATH"] = f"{opt}/python:{opt}/python/lib/{_python_folder(config)}/site-packages"
+    return variables
+
+
+def _python_folder(config: FunctionConfig) -> str:
+    """``python3.13`` from ``AWS_Lambda_python3.13``."""
+    name = config.execution_env.rpartition("_")[2]
+    return name if name.startswith("python3.") else f"python3.{sys.version_info.minor}"
+
+
+def _reserved(config: FunctionConfig, runtime_api: str, log_stream: str) -> dict[str, str]:
+    variables = {
+        "AWS_REGION": config.region,
+        "AWS_DEFAULT_REGION": config.region,
+        "AWS_LAMBDA_FUNCTION_NAME": config.name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.memory_mb),
+        "AWS_LAMBDA_FUNCTION_VERSION": config.version,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": log_group(config),
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "LAMBDA_TASK_ROOT": str(config.code_dir),
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
+        "_AWS_XRAY_DAEMON_PORT": "2000",
+        "_HANDLER": config.handler,
+    }
+    if config.execution_env:
+        variables["AWS_EXECUTION_ENV"] = config.execution_env
+    return variables | dict(config.credentials)

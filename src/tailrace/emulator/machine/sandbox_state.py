@@ -1,0 +1,99 @@
+"""What the phases of an environment share: one value of each, and the first fatal error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.machine.effects import Freeze, Thaw
+from tailrace.emulator.machine.environ import extension_environ, log_stream_name, runtime_environ
+from tailrace.emulator.machine.fatal import Fatal
+from tailrace.emulator.machine.journal import Journal
+from tailrace.emulator.machine.policy import Policy
+from tailrace.emulator.machine.processes import Processes
+from tailrace.emulator.machine.registry import Extension, Registry
+from tailrace.emulator.machine.runtime_exchange import RuntimeExchange
+from tailrace.emulator.machine.stage import Stage
+
+_BYTES_PER_MB = 1_048_576
+
+
+class SandboxState:
+    """The sandbox between facts. `fatal` stands from the first fatal error until the reset is finished."""
+
+    def __init__(
+        self,
+        config: FunctionConfig,
+        ids: Callable[[], str],
+        runtime_api: str,
+        policy: Policy,
+        extra: Mapping[str, str],
+    ) -> None:
+        self.config = config
+        self.policy = policy
+        self.stage = Stage(ids)
+        self.journal = Journal(self.stage, config, policy)
+        self.telemetry = self.journal.telemetry
+        self.processes = Processes(self.stage)
+        self.registry = Registry()
+        self.runtime = RuntimeExchange(self.stage)
+        self.fatal: Fatal | None = None
+        self.is_frozen = False
+        self._runtime_api = runtime_api
+        self._extra = extra
+        self._peak_bytes = 0
+        self._log_stream = ""
+
+    @property
+    def log_stream(self) -> str:
+        """The environment keeps one for its life, resets included."""
+        if not self._log_stream:
+            self._log_stream = log_stream_name(self.config, self.stage.time_text(), self.stage.ids())
+        return self._log_stream
+
+    @property
+    def max_memory_used_mb(self) -> int:
+        return -(-self._peak_bytes // _BYTES_PER_MB)
+
+    def begin_generation(self) -> None:
+        """New processes, identifiers and subscriptions; nothing of the old ones holds (lambda-platform.md 4.6)."""
+        self.processes.begin_generation()
+        self.registry = Registry(is_open=True)
+        for file in self.config.extensions:
+            self.registry.add(Extension(file.name, is_external=True))
+        self.runtime = RuntimeExchange(self.stage)
+        self.telemetry.open_window()
+        self.fatal = None
+        self._peak_bytes = 0
+
+    def memory_measured(self, n_bytes: int) -> None:
+        self._peak_bytes = max(self._peak_bytes, n_bytes)
+
+    def note_fatal(self, fatal: Fatal) -> Fatal:
+        """Record a fatal error unless there is one already; the one that holds."""
+        if self.fatal is None:
+            self.fatal = fatal
+        return self.fatal
+
+    def environ_of_runtime(self) -> dict[str, str]:
+        return runtime_environ(self.config, self._runtime_api, self.log_stream)
+
+    def environ_of_extensions(self) -> dict[str, str]:
+        return extension_environ(self.config, self._runtime_api, self.log_stream, self._extra)
+
+    def freeze(self) -> None:
+        """Stop everything, telemetry and its timers too: nothing could be answered meanwhile."""
+        if self.is_frozen or not self.config.freeze:
+            return
+        self.is_frozen = True
+        self.telemetry.stand_still()
+        self.stage.stop_timers()
+        self.stage.emit(Freeze())
+
+    def thaw(self) -> None:
+        if not self.is_frozen:
+            return
+        self.is_frozen = False
+        self.stage.emit(Thaw())
+        self.stage.start_timers()
+        self.telemetry.go_on()
