@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -13,8 +14,9 @@ from tailrace.emulator.function import FunctionConfig, Invocation, Report
 from tailrace.emulator.invocations import InvocationQueue, PendingInvocation
 from tailrace.emulator.ledger_line import LedgerWatch
 from tailrace.emulator.machine import effects, facts
+from tailrace.emulator.machine.environment import Environment
 from tailrace.emulator.observer import InvocationResult, Observer, ProcessExit, SilentObserver
-from tailrace.emulator.process_environment import process_environment
+from tailrace.emulator.process_environment import extension_variables, process_environment
 from tailrace.emulator.sandbox import ProcessStartError, Sandbox, require_linux
 from tailrace.emulator.steady_clock import SteadyClock
 from tailrace.emulator.telemetry_log import TelemetryEntry, TelemetryLog
@@ -36,13 +38,13 @@ class Machine(Protocol):
     def handle(self, fact: facts.Fact, now_ns: int) -> list[effects.Effect]: ...
 
 
-MachineFactory = Callable[[FunctionConfig, str], Machine]
-"""Makes the machine from the function and the address of the in-sandbox API."""
+MachineFactory = Callable[[FunctionConfig, str, Mapping[str, str]], Machine]
+"""Makes the machine from the function, the address of the in-sandbox API, and variables for extensions."""
 
 
-def make_machine(config: FunctionConfig, api_address: str) -> Machine:
+def make_machine(config: FunctionConfig, api_address: str, extension_variables: Mapping[str, str]) -> Machine:
     """The real one."""
-    raise NotImplementedError
+    return Environment(config, lambda: str(uuid.uuid4()), api_address, extra=extension_variables)
 
 
 class ExecutionEnvironment:
@@ -130,7 +132,8 @@ class ExecutionEnvironment:
             raise EnvironmentStartError(f"cannot listen on 127.0.0.1: {error.strerror}") from error
         self._workspace.bind_address(self._api.address)
         self._sandbox = Sandbox(self, self._api.address, self.config.code_dir)
-        self._machine = self._machine_factory(self.config, self._api.address)
+        variables = extension_variables(self.config, self._workspace.spool_dir)
+        self._machine = self._machine_factory(self.config, self._api.address, variables)
         self._memory_handle = loop.call_later(_MEMORY_PERIOD_S, self._memory_due)
 
     def submit(self, invocation: Invocation) -> PendingInvocation:
@@ -264,9 +267,8 @@ class ExecutionEnvironment:
     # effects
 
     def _spawn(self, effect: effects.SpawnProcess) -> None:
-        assert self._workspace is not None
         self._ledger.process_started(effect.process)
-        environ = process_environment(effect.process, effect.environ, self.config, self._workspace.spool_dir)
+        environ = process_environment(effect.process, effect.environ, self.config)
         command = self._commands[effect.process]
         try:
             self._sandbox.start(effect.process, effect.generation, command, environ)

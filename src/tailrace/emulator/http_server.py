@@ -225,7 +225,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _answer_and_close(self, status: int, body: bytes) -> None:
         self._ended = True
-        self._in_head = False
+        self._in_head = self._in_body = False
         if self._transport is not None:
             headers = (("Content-Type", "text/plain; charset=utf-8"),)
             self._transport.write(render_response(status, headers, body, close=True))

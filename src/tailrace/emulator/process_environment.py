@@ -1,4 +1,4 @@
-"""What the driver adds to the variables of a process: what only it knows, because of where things lie here."""
+"""What the driver adds to the variables of processes: what only it knows, because of where things lie here."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ from tailrace.emulator.machine.facts import RUNTIME
 _CONFIG_FILE = "tailrace.toml"
 
 
-def process_environment(
-    process: str, environ: Mapping[str, str], config: FunctionConfig, spool_dir: Path
-) -> dict[str, str]:
-    """The whole environment of a process, from the platform's (`environ`). What the customer set wins."""
-    if process == RUNTIME:
-        return {**environ, **config.runtime_environment}
-    return {**_for_extension(config, spool_dir), **environ}
+def process_environment(process: str, environ: Mapping[str, str], config: FunctionConfig) -> dict[str, str]:
+    """The whole environment of a process, from the platform's (`environ`)."""
+    return {**environ, **config.runtime_environment} if process == RUNTIME else dict(environ)
 
 
-def _for_extension(config: FunctionConfig, spool_dir: Path) -> dict[str, str]:
-    """An extension listens on loopback only here, and our own keeps its files apart from other environments'."""
+def extension_variables(config: FunctionConfig, spool_dir: Path) -> dict[str, str]:
+    """Beside the platform's, unless the customer set them: an extension listens on loopback only here, and our own
+    keeps its files apart from other environments'."""
     variables = {"TAILRACE_LISTEN_HOST": "127.0.0.1", "TAILRACE_SPOOL_DIR": str(spool_dir)}
     config_file = _config_file(config)
     if config_file is not None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from tailrace.emulator import procfs
 
 _MAX_ROUNDS = 1000
+_MAX_LOOKS = 100
 
 
 class ProcessTree:
@@ -29,7 +30,7 @@ class ProcessTree:
         self._api_address = api_address
         self._mains: set[int] = set()
         self._departed: set[int] = set()
-        self._pipes: set[int] = set()
+        self._pipes: dict[int, int] = {}
         self._known: dict[int, procfs.ProcessStat] = {}
         self._foreign: dict[int, int] = {}
         self._owner: dict[int, int] = {}
@@ -37,7 +38,7 @@ class ProcessTree:
 
     def add_main(self, pid: int, pipe_inode: int) -> None:
         """A process that we started ourselves."""
-        self._pipes.add(pipe_inode)
+        self._pipes[pipe_inode] = pid
         self._mains.add(pid)
         self._remember(pid, pid)
 
@@ -96,8 +97,8 @@ class ProcessTree:
             if not ours:
                 self._foreign[pid] = stat.start_ticks
                 return False
+            self._owner[pid] = self._likely_owner(stat)
             self._known[pid] = stat
-            self._owner.setdefault(pid, stat.group)
         if stat.is_dead:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
@@ -113,8 +114,17 @@ class ProcessTree:
         return (
             bool({stat.group, stat.session} & groups)
             or procfs.environment_value(stat.pid, "AWS_LAMBDA_RUNTIME_API") == self._api_address
-            or procfs.writes_to_pipe(stat.pid, self._pipes)
+            or bool(procfs.output_pipes(stat.pid) & self._pipes.keys())
         )
+
+    def _likely_owner(self, stat: procfs.ProcessStat) -> int:
+        """Which of our processes started an orphan that was never seen below it; 0 where nothing tells."""
+        if stat.group in self._mains:
+            return stat.group
+        for pid, known in self._known.items():
+            if stat.session == known.session and stat.session != os.getsid(0):
+                return self._owner.get(pid, 0)
+        return next((self._pipes[inode] for inode in procfs.output_pipes(stat.pid) if inode in self._pipes), 0)
 
     def started_by(self, main: int) -> list[int]:
         """The process `main` and everything that it started, as far as that was seen."""
@@ -126,16 +136,17 @@ class ProcessTree:
         select = select or self.scan
         stopped: set[int] = set()
         for _ in range(_MAX_ROUNDS):
-            running = [pid for pid in select() if not _has_stopped(pid, stopped)]
+            running = [pid for pid in select() if pid not in stopped]
             if not running:
                 return
             for pid in running:
                 send(pid, signal.SIGSTOP)
-            time.sleep(0)
+            # only a look at the tree that begins when all known ones have stopped can find the last of them
+            stopped.update(pid for pid in running if _stops_soon(pid))
 
     def resume(self) -> None:
-        """Let every process go on."""
-        for pid in self.scan():
+        """Let every process go on. Those are the ones that `stop` found last: none has started since."""
+        for pid in tuple(self._known):
             send(pid, signal.SIGCONT)
 
     def kill(self, main: int | None = None) -> None:
@@ -148,13 +159,14 @@ class ProcessTree:
             self._departed.clear()
 
 
-def _has_stopped(pid: int, stopped: set[int]) -> bool:
-    if pid in stopped:
-        return True
-    stat = procfs.stat(pid)
-    if stat is None or stat.is_stopped:
-        stopped.add(pid)
-        return True
+def _stops_soon(pid: int) -> bool:
+    """Wait for a signalled process to stop; not for long, as one may hang in the kernel meanwhile."""
+    for look in range(_MAX_LOOKS):
+        stat = procfs.stat(pid)
+        if stat is None or stat.is_stopped:
+            return True
+        if look > 1:
+            time.sleep(0)
     return False
 
 

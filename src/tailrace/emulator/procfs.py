@@ -117,16 +117,17 @@ def environment_value(pid: int, name: str) -> str | None:
     return None
 
 
-def writes_to_pipe(pid: int, inodes: set[int]) -> bool:
-    """Whether standard output or standard error of the process is one of these pipes."""
+def output_pipes(pid: int) -> set[int]:
+    """The inodes of the pipes that standard output and standard error of the process lead into."""
+    inodes: set[int] = set()
     for fd in (1, 2):
         try:
             target = os.readlink(f"/proc/{pid}/fd/{fd}")
         except OSError:
             continue
-        if target.startswith("pipe:[") and int(target[6:-1]) in inodes:
-            return True
-    return False
+        if target.startswith("pipe:["):
+            inodes.add(int(target[6:-1]))
+    return inodes
 
 
 def rss_pages(pid: int) -> int | None:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import asyncio
+
+from support.emulator_async import run, until
+
+from tailrace.emulator.api_server import ApiServer
+from tailrace.emulator.machine.effects import Respond
+from tailrace.emulator.machine.facts import HttpAbandoned, HttpRequested
+
+
+def test_requests_become_facts_and_respond_effects_become_responses():
+    async def main():
+        facts: list[object] = []
+        server = ApiServer(facts.append)
+        await server.start()
+        host, _, port = server.address.rpartition(":")
+        assert host == "127.0.0.1"
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST /a/b?x=1 HTTP/1.1\r\nLambda-Extension-Name: n\r\nContent-Length: 2\r\n\r\nhi")
+        await until(lambda: facts != [])
+        fact = facts[0]
+        assert isinstance(fact, HttpRequested)
+        assert (fact.method, fact.path, fact.body, fact.truncated) == ("POST", "/a/b", b"hi", False)
+        assert fact.headers["lambda-extension-name"] == "n"
+        server.respond(Respond(fact.exchange, 200, (("A", "b"),), b"ok"))
+        server.respond(Respond(fact.exchange, 200, (), b"twice"))
+        server.respond(Respond(9999, 200, (), b"unknown"))
+        response = await reader.readuntil(b"ok")
+        assert response.startswith(b"HTTP/1.1 200 OK\r\nA: b\r\n")
+        writer.close()
+        await server.stop()
+
+    run(main())
+
+
+def test_a_long_poll_whose_client_left_is_abandoned_and_its_answer_ignored():
+    async def main():
+        facts: list[object] = []
+        server = ApiServer(facts.append)
+        await server.start()
+        port = int(server.address.rpartition(":")[2])
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /next HTTP/1.1\r\n\r\n")
+        await until(lambda: facts != [])
+        writer.close()
+        await until(lambda: len(facts) == 2)
+        assert facts[1] == HttpAbandoned(facts[0].exchange)
+        server.respond(Respond(facts[0].exchange, 200, (), b"late"))
+        await server.stop()
+
+    run(main())
+
+
+def test_stopping_drops_clients_that_wait():
+    async def main():
+        facts: list[object] = []
+        server = ApiServer(facts.append)
+        await server.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.address.rpartition(":")[2]))
+        writer.write(b"GET /next HTTP/1.1\r\n\r\n")
+        await until(lambda: facts != [])
+        await server.stop()
+        try:
+            assert await reader.read() == b""
+        except ConnectionResetError:
+            pass
+        writer.close()
+
+    run(main())

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import asyncio
+
+from support.emulator_async import run, until
+
+from tailrace.emulator.http_server import (
+    MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
+    HttpConnection,
+    HttpServer,
+    Request,
+    render_response,
+)
+
+
+class Recorder:
+    """Keeps requests; answers each at once with its body, unless `hold` is set."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.connections: list[HttpConnection] = []
+        self.gone: list[HttpConnection] = []
+        self.hold = False
+
+    def request_received(self, connection: HttpConnection, request: Request) -> None:
+        self.requests.append(request)
+        self.connections.append(connection)
+        if not self.hold:
+            connection.respond(200, (("X-Target", request.target),), request.body)
+
+    def client_gone(self, connection: HttpConnection) -> None:
+        self.gone.append(connection)
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def response(self, *, has_body: bool = True) -> tuple[int, dict[str, str], bytes]:
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+        length = int(headers.get("content-length", 0)) if has_body else 0
+        return int(head[0].split()[1]), headers, await self.reader.readexactly(length)
+
+    async def close(self) -> None:
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+def serve(scenario):
+    """Run `scenario(recorder, connect)` against a real listener."""
+
+    async def main() -> None:
+        recorder = Recorder()
+        server = HttpServer(recorder)
+        await server.start()
+        clients: list[Client] = []
+
+        async def connect() -> Client:
+            clients.append(Client(*await asyncio.open_connection("127.0.0.1", server.port)))
+            return clients[-1]
+
+        try:
+            await scenario(recorder, connect)
+        finally:
+            for client in clients:
+                client.writer.close()
+            await server.stop()
+
+    run(main())
+
+
+def test_keep_alive_serves_one_request_after_the_other():
+    async def scenario(recorder, connect):
+        client = await connect()
+        for n in range(3):
+            await client.send(b"POST /r/%d?q=1 HTTP/1.1\r\nHost: x\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi" % n)
+            status, headers, body = await client.response()
+            assert (status, body, headers["x-target"]) == (200, b"hi", f"/r/{n}?q=1")
+        assert recorder.requests[0].headers["x-a"] == "b"
+        assert len(set(recorder.connections)) == 1
+
+    serve(scenario)
+
+
+def test_pipelined_requests_are_handed_over_one_by_one_and_answered_in_order():
+    async def scenario(recorder, connect):
+        recorder.hold = True
+        client = await connect()
+        await client.send(b"GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n")
+        await until(lambda: len(recorder.requests) == 1)
+        recorder.connections[0].respond(200, (), b"first")
+        assert [request.target for request in recorder.requests] == ["/1", "/2"]
+        recorder.connections[0].respond(200, (), b"second")
+        assert [(await client.response())[2] for _ in range(2)] == [b"first", b"second"]
+
+    serve(scenario)
+
+
+def test_chunked_bodies_with_trailers_are_whole():
+    async def scenario(recorder, connect):
+        client = await connect()
+        await client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n3\r\nabc\r\n")
+        await client.send(b"2\r\nde\r\n0\r\nT: late\r\n\r\n")
+        assert (await client.response())[2] == b"abcde"
+        assert "t" not in recorder.requests[0].headers
+
+    serve(scenario)
+
+
+def test_a_client_that_asks_before_it_sends_is_told_to_go_on():
+    async def scenario(recorder, connect):
+        client = await connect()
+        await client.send(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert (await client.response())[0] == 100
+        await client.send(b"ok")
+        assert (await client.response())[2] == b"ok"
+
+    serve(scenario)
+
+
+def test_an_offer_of_http2_is_passed_over_and_its_body_is_read():
+    async def scenario(recorder, connect):
+        client = await connect()
+        await client.send(
+            b"POST /x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
+            b"Content-Length: 4\r\n\r\nbodyGET /y HTTP/1.1\r\n\r\n"
+        )
+        assert (await client.response())[2] == b"body"
+        assert (await client.response())[1]["x-target"] == "/y"
+
+    serve(scenario)
+
+
+def test_head_is_answered_without_a_body_but_with_its_length():
+    async def scenario(recorder, connect):
+        recorder.hold = True
+        client = await connect()
+        await client.send(b"HEAD / HTTP/1.1\r\n\r\n")
+        await until(lambda: recorder.requests != [])
+        recorder.connections[0].respond(405, (), b"not sent")
+        status, headers, _ = await client.response(has_body=False)
+        assert (status, headers["content-length"]) == (405, "8")
+        await client.send(b"GET /next HTTP/1.1\r\n\r\n")
+        await until(lambda: len(recorder.requests) == 2)
+
+    serve(scenario)
+
+
+def test_a_body_cut_short_by_the_client_is_reported_as_truncated_and_answered():
+    async def scenario(recorder, connect):
+        client = await connect()
+        await client.send(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf")
+        client.writer.write_eof()
+        status, headers, body = await client.response()
+        assert (status, body, headers["connection"]) == (200, b"half", "close")
+        assert recorder.requests[0].truncated
+
+    serve(scenario)
+
+
+def test_a_connection_lost_in_mid_body_is_truncated_too():
+    async def scenario(recorder, connect):
+        client = await connect()
+        await client.send(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf")
+        client.writer.transport.abort()
+        await until(lambda: recorder.requests != [])
+        assert recorder.requests[0].truncated
+
+    serve(scenario)
+
+
+def test_nonsense_inside_a_chunked_body_is_a_truncation():
+    async def scenario(recorder, connect):
+        client = await connect()
+        await client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
+        assert (await client.response())[2] == b"abc"
+        assert recorder.requests[0].truncated
+        assert await client.reader.read() == b""
+
+    serve(scenario)
+
+
+def test_a_client_that_leaves_while_it_waits_is_reported_once():
+    async def scenario(recorder, connect):
+        recorder.hold = True
+        client = await connect()
+        await client.send(b"GET /next HTTP/1.1\r\n\r\n")
+        await until(lambda: recorder.requests != [])
+        await client.close()
+        await until(lambda: recorder.gone != [])
+        recorder.connections[0].respond(200, (), b"too late")
+        assert recorder.gone == recorder.connections
+
+    serve(scenario)
+
+
+def test_what_is_not_http_gets_400_and_does_not_reach_the_handler():
+    async def scenario(recorder, connect):
+        for nonsense in (b"\x16\x03\x01\x00hello\r\n\r\n", b"GET\r\n\r\n", b"FOO / HTTP/1.1\r\n\r\n"):
+            client = await connect()
+            await client.send(nonsense)
+            assert (await client.response())[0] == 400
+            assert await client.reader.read() == b""
+        assert recorder.requests == []
+
+    serve(scenario)
+
+
+def test_connect_is_refused_and_an_endless_head_too():
+    async def scenario(recorder, connect):
+        client = await connect()
+        await client.send(b"CONNECT a:1 HTTP/1.1\r\n\r\n")
+        assert (await client.response())[0] == 405
+        client = await connect()
+        header = b"X-Long: " + b"a" * 100_000 + b"\r\n"
+        client.writer.write(b"GET / HTTP/1.1\r\n" + header * (MAX_HEAD_BYTES // 100_000 + 2))
+        assert (await client.response())[0] == 431
+        assert recorder.requests == []
+
+    serve(scenario)
+
+
+def test_of_an_enormous_body_only_the_limit_is_kept():
+    async def scenario(recorder, connect):
+        recorder.hold = True
+        client = await connect()
+        size = MAX_BODY_BYTES + 12345
+        await client.send(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+        await until(lambda: recorder.requests != [])
+        assert len(recorder.requests[0].body) == MAX_BODY_BYTES
+        assert not recorder.requests[0].truncated
+
+    serve(scenario)
+
+
+def test_old_clients_get_their_connection_closed():
+    async def scenario(recorder, connect):
+        client = await connect()
+        await client.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert (await client.response())[1]["connection"] == "close"
+        assert await client.reader.read() == b""
+
+    serve(scenario)
+
+
+def test_a_header_value_cannot_break_out_of_its_header():
+    response = render_response(200, (("X-A", "a\r\nX-Evil: 1"), ("X-B", "é")), b"", close=False)
+    assert b"\r\nX-Evil" not in response
+    assert "X-B: é".encode() in response
+
+
+def test_content_length_is_always_ours():
+    response = render_response(202, (("Content-Length", "999"),), b"abc", close=False)
+    assert response.count(b"Content-Length") == 1
+    assert b"Content-Length: 3\r\n" in response
+    assert b"Content-Length" not in render_response(204, (), b"", close=False)
