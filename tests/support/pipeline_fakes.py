@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tailrace.clock import ManualClock
 from tailrace.errors import TransportError
@@ -51,7 +51,7 @@ class FakeLimits:
 class FakeDestination:
     """Sends its records, one a line, to a host that does not exist; what a status means is the usual."""
 
-    MEANING = {200: DELIVERED, 503: RETRY, 413: SPLIT, 400: REJECTED, 401: AUTHENTICATION}
+    meaning: ClassVar = {200: DELIVERED, 503: RETRY, 413: SPLIT, 400: REJECTED, 401: AUTHENTICATION}
 
     def __init__(self, name: str = "fake://one", idempotent: bool = True, limits: FakeLimits | None = None) -> None:
         self.name = name
@@ -69,7 +69,7 @@ class FakeDestination:
         return HttpRequest("PUT", False, "fake", 80, target, [], b"\n".join(batch.parts))
 
     def classify(self, reply: Reply) -> Outcome:
-        return Outcome(self.MEANING[reply.status], f"status {reply.status}")
+        return Outcome(self.meaning[reply.status], f"status {reply.status}")
 
     def health_request(self, wall_s: float) -> Request | None:
         return None

@@ -125,14 +125,20 @@ class Deliveries:
 
     def receive(self, body: bytes | Oversized) -> bool:
         """Whether `body` is (or was, before) admitted. False asks for a 503."""
-        with self._lock:
-            before, self._unacknowledged = self._unacknowledged, None
-        return _is_same(before, body) or self._intake.admit(body)
-
-    def not_acknowledged(self, body: bytes | Oversized) -> None:
-        """The 200 for the admitted `body` did not get out."""
-        with self._lock:
+        with self._lock:  # also while the intake holds the answer: a second try must see what became of the first
+            if _is_same(self._unacknowledged, body):
+                return True
+            self._unacknowledged = None
+            if not self._intake.admit(body):
+                return False
             self._unacknowledged = body
+            return True
+
+    def acknowledged(self, body: bytes | Oversized) -> None:
+        """The 200 for `body` got out in full."""
+        with self._lock:
+            if _is_same(self._unacknowledged, body):
+                self._unacknowledged = None
 
 
 def _is_same(before: bytes | Oversized | None, body: bytes | Oversized) -> bool:
@@ -177,13 +183,10 @@ class _Connection:
 
     def _acknowledge(self, content: bytes | Oversized) -> None:
         """The kernel takes an answer for a peer that hung up meanwhile: look before speaking."""
-        try:
-            if self._peer_left():
-                self._deliveries.not_acknowledged(content)
-            self._sock.sendall(_OK)
-        except OSError:
-            self._deliveries.not_acknowledged(content)
-            raise
+        is_heard = not self._peer_left()
+        self._sock.sendall(_OK)
+        if is_heard:
+            self._deliveries.acknowledged(content)
 
     def _peer_left(self) -> bool:
         try:

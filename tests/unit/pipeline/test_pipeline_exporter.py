@@ -264,7 +264,7 @@ def test_without_destinations_every_record_is_counted_as_dropped_for_that() -> N
 
 def test_closing_all_gives_each_the_whole_time() -> None:
     ledger = Ledger()
-    one, other, fanout = two(ledger)
+    one, _, fanout = two(ledger)
     threads: list[threading.Thread] = []
     fanout.start(lambda run: threads.append(start(run)))
     fanout.offer(record(1))

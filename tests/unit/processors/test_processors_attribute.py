@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+
+from tailrace.model.record import Record
+from tailrace.processors.attribute import Attributor
+from tailrace.processors.own_lines import is_own_line
+
+
+def at(second: str) -> str:
+    return f"2026-11-20T21:00:{second}.000Z"
+
+
+def platform(kind: str, request_id: object, second: str = "00") -> Record:
+    event = {"time": at(second), "type": kind, "record": {"requestId": request_id}}
+    return Record(1, at(second), kind, event, None)
+
+
+def line(content: object = "text", second: str = "00", kind: str = "function") -> Record:
+    return Record(1, at(second), kind, {"time": at(second), "type": kind, "record": content}, None)
+
+
+def stamped(*records: Record, concurrent: bool = False) -> list[str | None]:
+    attributor = Attributor(concurrent)
+    for record in records:
+        attributor.stamp(record)
+    return [record.request_id for record in records]
+
+
+def test_platform_events_name_their_own_request() -> None:
+    assert stamped(
+        platform("platform.start", "a"), platform("platform.report", "z"), platform("platform.initStart", None)
+    ) == ["a", "z", None]
+
+
+def test_function_lines_belong_to_the_invocation_they_came_in() -> None:
+    assert stamped(
+        line(),
+        platform("platform.start", "a", "01"),
+        line(second="02"),
+        platform("platform.runtimeDone", "a", "03"),
+        platform("platform.start", "b", "10"),
+        line(second="11"),
+    ) == [None, "a", "a", "a", "b", "b"]
+
+
+def test_a_straggler_belongs_to_the_invocation_before_if_it_is_not_later() -> None:
+    assert stamped(
+        platform("platform.start", "a", "01"),
+        platform("platform.runtimeDone", "a", "03"),
+        line(second="02"),
+        line(second="03"),
+        line(second="04"),
+        platform("platform.report", "a", "04"),
+        platform("platform.start", "b", "10"),
+        line(second="02"),
+        line(second="05"),
+        line(second="10"),
+    ) == ["a", "a", "a", "a", None, "a", "b", "a", "b", "b"]
+
+
+def test_times_without_decimals_compare_as_those_with() -> None:
+    straggler = line()
+    straggler.time = "2026-11-20T21:00:03Z"
+    assert stamped(platform("platform.start", "a", "01"), platform("platform.runtimeDone", "a", "03"), straggler) == [
+        "a",
+        "a",
+        "a",
+    ]
+
+
+def test_a_line_without_a_time_after_the_end_belongs_to_nobody() -> None:
+    timeless = line()
+    timeless.time = "yesterday"
+    records = [platform("platform.start", "a"), platform("platform.runtimeDone", "a"), timeless]
+    assert stamped(*records)[-1] is None
+
+
+def test_an_object_line_keeps_its_own_request() -> None:
+    own = line({"message": "late", "requestId": "z"}, "05")
+    odd = line({"message": "x", "requestId": 7}, "05")
+    assert stamped(platform("platform.start", "a"), own, odd) == ["a", "z", "a"]
+
+
+def test_extensions_lines_and_odd_events_stay_without() -> None:
+    odd = Record(1, "", "", None, "null")
+    assert stamped(platform("platform.start", "a"), line(kind="extension"), odd, line()) == ["a", None, None, "a"]
+
+
+def test_a_report_ends_an_invocation_whose_end_was_lost() -> None:
+    assert stamped(
+        platform("platform.start", "a", "01"), platform("platform.report", "a", "03"), line(second="04")
+    ) == ["a", "a", None]
+
+
+def test_order_says_nothing_where_invocations_run_at_once() -> None:
+    own = line({"requestId": "b"})
+    assert stamped(platform("platform.start", "a"), line(), own, concurrent=True) == ["a", None, "b"]
+
+
+@pytest.mark.parametrize("request_id", [None, 7, "", [], {}])
+def test_an_odd_request_id_of_a_platform_event_changes_nothing(request_id: object) -> None:
+    assert stamped(platform("platform.start", "a"), platform("platform.start", request_id), line()) == ["a", None, "a"]
+
+
+@pytest.mark.parametrize(
+    ("record", "own"),
+    [
+        (line('{"type":"tailrace.log","level":"warn","message":"x"}', kind="extension"), True),
+        (line('{"type":"tailrace.ledger","none":{}}\n', kind="extension"), True),
+        (line({"type": "tailrace.ledger", "none": {}}, kind="extension"), True),
+        (line('{"type":"tailrace.logger"}', kind="extension"), False),
+        (line('{"message":"about \\"type\\":\\"tailrace.log\\""}', kind="extension"), False),
+        (line({"type": "other"}, kind="extension"), False),
+        (line(None, kind="extension"), False),
+        (line('{"type":"tailrace.log"}', kind="function"), False),
+        (Record(1, "", "extension", None, "null"), False),
+    ],
+)
+def test_own_lines_are_known_by_their_first_member(record: Record, own: bool) -> None:
+    assert is_own_line(record) is own
