@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from tailrace.emulator.api_server import ApiServer
-from tailrace.emulator.function import FunctionConfig, Invocation, Report
+from tailrace.emulator.function import FunctionConfig, Invocation
 from tailrace.emulator.invocations import InvocationQueue, PendingInvocation
 from tailrace.emulator.ledger_line import LedgerWatch
 from tailrace.emulator.machine import effects, facts
@@ -77,11 +77,11 @@ class ExecutionEnvironment:
         self._workspace = workspace
         self._owns_workspace = workspace is None
         self._machine_factory = machine_factory
+        self._started = False
         self._machine: Machine | None = None
         self._facts: deque[facts.Fact] = deque()
         self._handling = False
         self._frozen = False
-        self._closing: Report | None = None
         self._failure: BaseException | None = None
         self._start_failure = ""
         self._exits: dict[str, ProcessExit] = {}
@@ -107,7 +107,7 @@ class ExecutionEnvironment:
         That is so too when it failed: Lambda tries again at the first invocation (lambda-platform.md 4.2).
         Raises `EnvironmentStartError` when the environment's processes cannot be started at all.
         """
-        if self._machine is not None:
+        if self._started:
             raise RuntimeError("an environment is started once")
         require_linux()
         await self._build()
@@ -135,13 +135,14 @@ class ExecutionEnvironment:
         variables = extension_variables(self.config, self._workspace.spool_dir)
         self._machine = self._machine_factory(self.config, self._api.address, variables)
         self._memory_handle = loop.call_later(_MEMORY_PERIOD_S, self._memory_due)
+        self._started = True
 
     def submit(self, invocation: Invocation) -> PendingInvocation:
         """Hand in an invocation; it runs when those before it are closed.
 
         Raises `EnvironmentEndedError` when the environment has ended.
         """
-        if self._machine is None:
+        if not self._started:
             raise RuntimeError("the environment has not been started")
         if self._failure is not None:
             raise self._failure
@@ -214,7 +215,6 @@ class ExecutionEnvironment:
             while self._facts and self._machine is not None and self._failure is None and not self._ended.done():
                 for effect in self._machine.handle(self._facts.popleft(), self.now_ns()):
                     _EXECUTE[type(effect)](self, effect)
-                self._finish_invocation()
         except Exception as error:  # noqa: BLE001 - a fault of ours must end the environment, not hang it
             self._fail(error)
         finally:
@@ -312,16 +312,11 @@ class ExecutionEnvironment:
         self._observer.invocation_answered(effect.answer)
 
     def _close_invocation(self, effect: effects.CloseInvocation) -> None:
-        self._closing = effect.report
-
-    def _finish_invocation(self) -> None:
-        """After the last effect of the fact that closed it: the invocation's last lines are then written."""
-        report, self._closing = self._closing, None
+        """The invocation's last lines are written by now. The next one begins after what follows this effect."""
         current = self._queue.current
-        if report is None or current is None:
-            return
-        self._observer.invocation_closed(current.close(report))
-        self._queue.finish_current()
+        if current is not None:
+            self._observer.invocation_closed(current.close(effect.report))
+            self._queue.finish_current()
 
     def _write_log(self, effect: effects.WriteLog) -> None:
         current = self._queue.current
