@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -237,3 +239,45 @@ def test_kill_minus_9_leaves_nothing_half_written(opt: Path, api: FakeLambdaApi,
             text = file.read_text()
             assert text.endswith("\n")
             assert [json.loads(row)["type"] for row in text.splitlines()]
+
+
+def replaced(opt: Path, module: str, source: str) -> None:
+    """Put another module in the place of one of the layer's."""
+    path = opt / "tailrace" / "tailrace" / f"{module}.py"
+    for bytecode in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        bytecode.unlink()
+    path.write_text(source)
+
+
+def test_an_agent_that_cannot_be_built_says_so_and_goes_on_calling_next(api: FakeLambdaApi, tmp_path: Path) -> None:
+    opt = unpack_layer(tmp_path)
+    replaced(opt, "agent/assembly", "raise RuntimeError('disk on fire')")
+    with AgentProcess(opt, api.address) as agent:
+        for number in (1, 2):
+            api.invoke(f"request-{number}", timeout_s=900)
+            api.wait_for_next(number + 1)
+        api.shutdown()
+        assert agent.exit_code() == 0
+        assert [line["message"].partition(";")[0] for line in agent.said()] == [
+            "the agent could not be built: RuntimeError: disk on fire"
+        ]
+
+
+def test_an_invocation_that_ends_before_the_imports_do_is_not_held_past_its_deadline(
+    api: FakeLambdaApi, tmp_path: Path, out: Path
+) -> None:
+    opt = unpack_layer(tmp_path)
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    # Its import ends when somebody opens the other end of the pipe.
+    source = (opt / "tailrace" / "tailrace" / "agent" / "assembly.py").read_text()
+    replaced(opt, "agent/assembly", f"{source}\nopen({str(gate)!r}).close()\n")
+    with AgentProcess(opt, api.address, {"TAILRACE_DESTINATIONS": f"file://{out}"}) as agent:
+        api.wait_for_next()
+        deadline_s = time.monotonic() + 2
+        api.invoke("request-1", timeout_s=2)
+        assert api.wait_for_next(2).at_s < deadline_s
+        gate.write_text("")
+        invoked(api, 2)
+        assert agent.output == b""
+        assert len(lines_in(out)) == 3

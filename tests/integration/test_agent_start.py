@@ -6,13 +6,12 @@ import os
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.agent_process import AgentProcess, unpack_layer
+from support.agent_process import PYTHON, AgentProcess, unpack_layer
 from support.fake_lambda_api import NEXT, REGISTER, TELEMETRY, FakeLambdaApi, Script
 from support.telemetry import invocation
 
@@ -180,7 +179,7 @@ def test_when_the_platform_and_the_parent_are_gone_the_process_goes_too(opt: Pat
     with FakeLambdaApi() as api:
         parent = subprocess.Popen(
             ["/bin/sh", "-c", f"{opt}/extensions/tailrace >/dev/null & echo $!; wait"],
-            env={"AWS_LAMBDA_RUNTIME_API": api.address, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+            env={"AWS_LAMBDA_RUNTIME_API": api.address, "PATH": f"{PYTHON.parent}:/usr/bin:/bin"},
             stdout=subprocess.PIPE,
         )
         with parent:

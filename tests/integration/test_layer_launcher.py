@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.agent_process import AgentProcess, unpack_layer
+from support.agent_process import PYTHON, AgentProcess, unpack_layer
 from support.fake_lambda_api import NEXT, REGISTER, FakeLambdaApi
 
 NO_SANDBOX = pytest.mark.skipif(Path("/var/lang/bin/python3").exists(), reason="the sandbox's own Python comes first")
@@ -38,7 +37,7 @@ def script(path: Path, text: str) -> Path:
 
 def python_at(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "python3").symlink_to(sys.executable)
+    (folder / "python3").symlink_to(PYTHON)
     return folder
 
 
@@ -89,10 +88,10 @@ def test_a_shim_that_leads_nowhere_is_passed_over(opt: Path, api: FakeLambdaApi,
 
 @NO_SANDBOX
 def test_a_shim_that_works_is_left_for_the_interpreter_behind_it(opt: Path, api: FakeLambdaApi, tmp_path: Path) -> None:
-    shim = script(tmp_path / "shims" / "python3", f'exec {sys.executable} "$@"')
+    shim = script(tmp_path / "shims" / "python3", f'exec {PYTHON} "$@"')
     with AgentProcess(opt, api.address, {"PATH": f"{shim.parent}:/usr/bin:/bin"}) as agent:
         assert registered_name(api) == "tailrace"
-        assert Path(f"/proc/{agent.pid}/exe").resolve() == Path(sys.executable).resolve()
+        assert Path(f"/proc/{agent.pid}/exe").resolve() == PYTHON.resolve()
 
 
 @NO_SANDBOX
@@ -175,7 +174,7 @@ def test_bytecode_is_taken_whatever_the_time_stamps_and_sources_say(api: FakeLam
 def test_started_by_hand_outside_lambda_it_says_what_it_is(opt: Path) -> None:
     result = subprocess.run(
         [opt / "extensions" / "tailrace"],
-        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+        env={"PATH": f"{PYTHON.parent}:/usr/bin:/bin"},
         capture_output=True,
         timeout=30,
     )

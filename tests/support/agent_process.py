@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,11 +14,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tailrace.packaging.interpreters import Interpreter
+from tailrace.packaging.interpreters import Interpreter, ask
 from tailrace.packaging.layer import build_layer
 
 LIMIT_S = 30.0
-RUNNING = Interpreter(f"python{sys.version_info[0]}.{sys.version_info[1]}", Path(sys.executable))
+# What the agent runs with: this interpreter, unless TAILRACE_TEST_PYTHON names another one.
+PYTHON = Path(os.environ.get("TAILRACE_TEST_PYTHON", sys.executable))
+
+
+def running_interpreter() -> Interpreter:
+    found = ask(PYTHON)
+    assert found is not None, f"{PYTHON} does not run"
+    return found
+
+
+RUNNING = running_interpreter()
 
 
 def unpack_layer(folder: Path, interpreter: Interpreter = RUNNING) -> Path:
@@ -44,7 +55,7 @@ class AgentProcess:
                 "TAILRACE_LISTEN_HOST": "127.0.0.1",
                 "AWS_REGION": "eu-west-1",
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
-                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+                "PATH": f"{PYTHON.parent}:/usr/bin:/bin",
                 **(settings or {}),
             },
             stdout=subprocess.PIPE,

@@ -32,7 +32,7 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 # Where an event states no deadline; SHUTDOWN always does (lambda-platform.md 2.5).
 UNSTATED_DEADLINE_S = 2.0
-MARGIN_S = 0.1
+DEFAULT_MARGIN_S = 0.1
 # For every thread. Address space until it is touched; the default is 8 MiB.
 STACK_BYTES = 1024 * 1024
 MANAGED_INSTANCES = b"lambda-managed-instances"
@@ -185,13 +185,15 @@ def serve(api: LambdaApi, identifier: str, fast: FastStart) -> NoReturn:
             if not failed:
                 failed = True
                 say("error", f"an event could not be handled: {type(error).__name__}")
-        if member(body, b"eventType").startswith(b'"SHUTDOWN"'):
+        if is_shutdown(body):
             posix._exit(0)
 
 
 def handle(body: bytes, fast: FastStart) -> None:
-    """Give the event to the application, if it stands within the event's deadline."""
-    app = fast.app_within(deadline_left_s(body) - MARGIN_S)
+    """Give the event to the application, if it stands within the event's deadline. An invocation of which no
+    telemetry will tell is not worth a wait."""
+    idle = not fast.telemetry and not is_shutdown(body)
+    app = fast.app_within(0.0 if idle else deadline_left_s(body) - margin_s())
     if app is not None:
         app.handle_event(body)
 
@@ -241,11 +243,21 @@ def second_thread(fast: FastStart) -> None:
     app.receive()
 
 
+def is_shutdown(body: bytes) -> bool:
+    return member(body, b"eventType").startswith(b'"SHUTDOWN"')
+
+
+def margin_s() -> float:
+    """The distance kept from an event's deadline; the configuration is who complains about a bad value."""
+    digits = environment(b"TAILRACE_MARGIN_MS").strip()
+    return int(digits) / 1000 if digits.isascii() and digits.isdigit() and len(digits) < 6 else DEFAULT_MARGIN_S
+
+
 def deadline_left_s(body: bytes) -> float:
     """Seconds until the `deadlineMs` (epoch milliseconds) of an event that is not decoded yet."""
     digits = member(body, b"deadlineMs")
     end = 0
-    while digits[end : end + 1].isdigit():
+    while end < 15 and digits[end : end + 1].isdigit():
         end += 1
     return int(digits[:end]) / 1000 - time.time() if end else UNSTATED_DEADLINE_S
 

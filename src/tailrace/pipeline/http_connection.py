@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os import strerror
+from posix import strerror
 
 from tailrace.errors import ConnectError, NoReplyError
 from tailrace.pipeline.http1 import EndlessBody, MalformedMessageError, parse_head, reply_body, split_head

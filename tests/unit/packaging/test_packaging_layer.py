@@ -143,7 +143,7 @@ def test_the_same_input_gives_the_same_bytes_whatever_the_surroundings(tmp_path:
         cwd = tmp_path / folder
         cwd.mkdir(parents=True)
         subprocess.run(
-            [sys.executable, "-c", BUILD, "layer.zip", umask, RUNNING.runtime],
+            [sys.executable, "-c", BUILD, "layer.zip", umask, f"python{sys.version_info[0]}.{sys.version_info[1]}"],
             cwd=cwd,
             env={**os.environ, "TZ": zone, "PYTHONHASHSEED": seed, "COVERAGE_PROCESS_START": ""},
             check=True,

@@ -1,0 +1,40 @@
+"""Runs the launcher's own stub and writes down which modules are loaded, when.
+
+Started in the place of the interpreter: ``python observer.py FOLDER -I -S -E -B -c STUB CODE NAME ...``. In FOLDER
+it leaves ``bare`` (before the agent), ``next`` (when the call to Next is on the wire), and ``now`` at each SIGUSR1.
+It imports nothing that the interpreter has not loaded already.
+"""
+
+import _signal
+import posix
+import sys
+
+
+def note(name):
+    """Write the names of all modules that are loaded, whole or not at all."""
+    path = f"{folder}/{name}"
+    descriptor = posix.open(path + ".part", posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC, 0o600)
+    posix.write(descriptor, "\n".join(list(sys.modules)).encode())
+    posix.close(descriptor)
+    posix.rename(path + ".part", path)
+
+
+folder, stub = sys.argv[1], sys.argv[7]
+sys.argv[:] = ["-c", *sys.argv[8:]]
+note("bare")
+_signal.signal(_signal.SIGUSR1, lambda *_: note("now"))
+sys.path.insert(0, sys.argv[1])
+
+from tailrace.agent.start import FastStart  # noqa: E402 - after the path
+
+import_the_rest = FastStart.import_the_rest
+
+
+def observed(self):
+    note("next")
+    FastStart.import_the_rest = import_the_rest
+    import_the_rest(self)
+
+
+FastStart.import_the_rest = observed
+exec(stub)
