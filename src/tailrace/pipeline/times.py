@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-_SHAPE = "dddd-dd-ddTdd:dd:dd"
-
 
 def normal_time(text: str) -> str | None:
     """`text` as ``2026-01-02T03:04:05.678Z``, or None where it is not a UTC time as telemetry events write it
@@ -11,15 +9,15 @@ def normal_time(text: str) -> str | None:
 
     A record's time ends up in paths and keys, so nothing but digits and punctuation of this shape gets through.
     """
-    if not (20 <= len(text) <= 40 and text[-1] == "Z" and text.isascii()):
+    if not (20 <= len(text) <= 40 and text.isascii() and text[4::3][:5] == "--T::" and text[-1] == "Z"):
         return None
-    seconds, fraction = text[:19], text[19:-1]
-    for char, want in zip(seconds, _SHAPE, strict=True):
-        if not char.isdigit() if want == "d" else char != want:
-            return None
+    month, day, hour, fraction = text[5:7], text[8:10], text[11:13], text[19:-1]
+    if not (text[:4] + month + day + hour + text[14:16] + text[17:19]).isdigit():
+        return None
+    if not ("01" <= month <= "12" and "01" <= day <= "31" and hour <= "23"):
+        return None
+    if len(text) == 24 and fraction[0] == "." and fraction[1:].isdigit():
+        return text  # the form that telemetry has
     if fraction and not (fraction[0] == "." and fraction[1:].isdigit()):
         return None
-    in_range = 1 <= int(text[5:7]) <= 12 and 1 <= int(text[8:10]) <= 31 and int(text[11:13]) <= 23
-    if not in_range:
-        return None
-    return f"{seconds}.{(fraction[1:] + '000')[:3]}Z"
+    return f"{text[:19]}.{(fraction[1:] + '000')[:3]}Z"

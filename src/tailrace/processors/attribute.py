@@ -39,7 +39,7 @@ class Attributor:
         if own is not None:
             record.request_id = own
         elif record.type == "function" and not self._concurrent:
-            record.request_id = self._by_order(normal_time(record.time) or "")
+            record.request_id = self._by_order(record.time)
 
     def _follow(self, record: Record) -> None:
         """Keep track of which invocation runs."""
@@ -60,7 +60,10 @@ class Attributor:
         self._current = None
 
     def _by_order(self, time: str) -> str | None:
-        belongs_to_done = self._done is not None and time != "" and time <= self._done_time
+        if self._done is None:
+            return self._current
+        time = normal_time(time) or ""
+        belongs_to_done = time != "" and time <= self._done_time
         if self._current is None:
             return self._done if belongs_to_done else None
         return self._done if belongs_to_done and time < self._start_time else self._current

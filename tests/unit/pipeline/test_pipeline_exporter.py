@@ -262,6 +262,19 @@ def test_without_destinations_every_record_is_counted_as_dropped_for_that() -> N
     assert counts.received == counts.accounted
 
 
+def test_a_destination_that_cannot_be_built_counts_what_it_misses_and_stops_no_other() -> None:
+    ledger = Ledger()
+    rig = Rig(ledger=ledger)
+    row = ledger.open_row("TAILRACE_DESTINATIONS, second entry")
+    fanout = Fanout([rig.exporter], ledger, [row])
+    fanout.offer(record(1))
+    fanout.filter()
+    assert rig.counts().held == 1
+    counts = row.snapshot()
+    assert (counts.received, counts.filtered, counts.dropped) == (2, 1, {"bad_configuration": 1})
+    assert "none" not in ledger.snapshot()
+
+
 def test_closing_all_gives_each_the_whole_time() -> None:
     ledger = Ledger()
     one, _, fanout = two(ledger)
