@@ -1,0 +1,174 @@
+"""The wiring: who we are, what is built, threads that cannot die unseen, and the last words."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailrace.agent.app import App
+from tailrace.agent.assembly import build_fanout, draw, new_environment_id, resource_of
+from tailrace.agent.diagnostics import Diagnostics
+from tailrace.agent.lifecycle import Lifecycle
+from tailrace.agent.threads import Threads
+from tailrace.clock import ManualClock, SystemClock
+from tailrace.config.settings import load_settings
+from tailrace.model.record import Record
+from tailrace.pipeline.fanout import Fanout
+from tailrace.pipeline.flush import EndPolicy, FlushSettings
+from tailrace.pipeline.intake import Intake
+from tailrace.pipeline.ledger import Ledger
+from tailrace.pipeline.progress import Progress
+
+ENVIRON = {
+    "AWS_LAMBDA_FUNCTION_NAME": "from-environment",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+    "AWS_REGION": "eu-west-1",
+}
+
+
+class Output:
+    """What the agent says."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.diagnostics = Diagnostics(self.write, ManualClock())
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.data.splitlines()]
+
+
+def test_the_platforms_own_words_come_before_the_environments() -> None:
+    reply = b'{"functionName":"billing","functionVersion":"7","handler":"app.run","accountId":"123456789012"}'
+    resource = resource_of(reply, ENVIRON)
+    assert resource.function_name == "billing"
+    assert resource.function_version == "7"
+    assert resource.account_id == "123456789012"
+    assert resource.region == "eu-west-1"
+    assert resource.memory_mb == 512
+
+
+@pytest.mark.parametrize("reply", [b"", b"not JSON", b"[]", b'{"functionName":7}', b"\xff", b"[" * 100_000])
+def test_an_odd_reply_leaves_the_environments_words(reply: bytes) -> None:
+    resource = resource_of(reply, ENVIRON)
+    assert (resource.function_name, resource.function_version) == ("from-environment", "$LATEST")
+
+
+def test_an_environment_id_is_16_hexadecimal_digits_and_never_the_same() -> None:
+    ids = {new_environment_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(name) == 16 and int(name, 16) >= 0 for name in ids)
+
+
+def test_draws_lie_from_0_up_to_1() -> None:
+    draws = [draw() for _ in range(1000)]
+    assert min(draws) >= 0
+    assert max(draws) < 1
+    assert len(set(draws)) > 990
+
+
+def fanout_of(destinations: str, output: Output, ledger: Ledger) -> Fanout:
+    environ = {**ENVIRON, "TAILRACE_DESTINATIONS": destinations}
+    resource = resource_of(b"{}", environ)
+    return build_fanout(environ, load_settings(environ), resource, ledger, SystemClock(), output.diagnostics)
+
+
+def test_each_destination_has_its_row_and_each_bad_one_too(tmp_path: Path) -> None:
+    output, ledger = Output(), Ledger()
+    fanout = fanout_of(f"file://{tmp_path} nonsense", output, ledger)
+    fanout.offer(Record(1, "2026-01-02T03:04:05.678Z", "function", {"type": "function"}, '{"type":"function"}'))
+    rows = ledger.snapshot()
+    assert rows[f"file://{tmp_path}"].held == 1
+    assert rows["TAILRACE_DESTINATIONS, second entry"].dropped == {"bad_configuration": 1}
+    (line,) = output.lines()
+    assert line["level"] == "error"
+    assert line["message"].startswith("TAILRACE_DESTINATIONS, second entry: ")
+
+
+def test_a_url_with_a_secret_is_never_said_in_full(tmp_path: Path) -> None:
+    output, ledger = Output(), Ledger()
+    fanout_of("https://user:hunter2@host/x?tailrace-format=hunter3 foo://user:hunter2@host", output, ledger)
+    text = output.data.decode() + json.dumps(ledger.line_object())
+    assert "hunter2" not in text
+
+
+def test_a_thread_that_fails_says_so_by_kind_and_without_its_text() -> None:
+    output, ended = Output(), threading.Event()
+
+    def fail() -> None:
+        try:
+            raise KeyError("a secret")
+        finally:
+            ended.set()
+
+    threads = Threads(output.diagnostics)
+    threads.spawn(fail)
+    assert ended.wait(10)
+    assert wait_for(lambda: output.data != b"")
+    assert "KeyError" in output.lines()[0]["message"]
+    assert b"secret" not in output.data
+
+
+def test_a_thread_that_must_go_on_is_started_again() -> None:
+    output, lives, ended = Output(), [0], threading.Event()
+
+    def live() -> None:
+        lives[0] += 1
+        if lives[0] < 3:
+            raise MemoryError
+        ended.set()
+
+    Threads(output.diagnostics).keep_running(live)
+    assert ended.wait(10)
+    assert lives == [3]
+    assert len(output.lines()) == 1
+
+
+def wait_for(holds: Any, limit_s: float = 10) -> bool:
+    """Whether `holds()` within `limit_s`."""
+    pause = threading.Event()
+    for _ in range(int(limit_s * 1000)):
+        if holds():
+            return True
+        pause.wait(0.001)
+    return False
+
+
+def app_of(output: Output, **more: Any) -> App:
+    clock, ledger = SystemClock(), Ledger()
+    progress = Progress(clock)
+    return App(
+        lifecycle=Lifecycle(EndPolicy(FlushSettings()), telemetry=False),
+        listener=None,
+        intake=Intake(ledger, progress, clock),
+        fanout=Fanout([], ledger),
+        progress=progress,
+        ledger=ledger,
+        clock=clock,
+        diagnostics=output.diagnostics,
+        **more,
+    )
+
+
+def test_after_the_ledger_nothing_more_is_said() -> None:
+    output = Output()
+    app = app_of(output)
+    app.handle_event(b'{"eventType":"SHUTDOWN","shutdownReason":"spindown","deadlineMs":0}')
+    output.diagnostics("error", "a thread that was late")
+    (line,) = output.lines()
+    assert line["type"] == "tailrace.ledger"
+    assert line["none"]["received"] == 0
+
+
+def test_a_copy_of_a_snapshot_renews_itself_before_its_first_event_and_only_then() -> None:
+    renewed: list[str] = []
+    app = app_of(Output(), thawed=lambda: renewed.append("once"))
+    for _ in range(3):
+        app.handle_event(b'{"eventType":"INVOKE","requestId":"r","deadlineMs":99999999999999}')
+    assert renewed == ["once"]
