@@ -21,6 +21,8 @@ from tailrace.emulator.telemetry_log import TelemetryEntry
 from tailrace.version import __version__
 
 LEDGER_MARK = '{"type":"tailrace.ledger"'
+WORTH_TELLING_MS = 10
+"""The environment is frozen for an instant between any two phases; only pauses are part of the story."""
 
 
 class Screen(SilentObserver):
@@ -39,8 +41,7 @@ class Screen(SilentObserver):
     def log_written(self, line: WriteLog) -> None:
         if self._quiet or line.text.startswith(LEDGER_MARK):
             return
-        text = Text(line.text.rstrip("\n"), style="dim" if line.source != "function" else "")
-        self._print(text)
+        self._write(line.text.rstrip("\n"), dim=line.source != "function")
 
     def init_reported(self, report: ReportInit) -> None:
         self.story.parts.append(
@@ -62,9 +63,12 @@ class Screen(SilentObserver):
         self._frozen_at_ns = self._now_ns()
 
     def thawed(self) -> None:
-        if self._frozen_at_ns is not None:
-            self.story.parts.append(FrozenPart((self._now_ns() - self._frozen_at_ns) / 1e6))
-            self._frozen_at_ns = None
+        if self._frozen_at_ns is None:
+            return
+        frozen_ms = (self._now_ns() - self._frozen_at_ns) / 1e6
+        self._frozen_at_ns = None
+        if frozen_ms >= WORTH_TELLING_MS:
+            self.story.parts.append(FrozenPart(frozen_ms))
 
     def environment_ended(self, reason: str) -> None:
         self._reason = reason
@@ -110,3 +114,13 @@ class Screen(SilentObserver):
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
+
+    def _write(self, line: str, dim: bool) -> None:
+        """A line of the log stream, exact to the tab: `Console.print` would expand tabs.
+
+        The Python runtime joins the lines of a stack trace by carriage returns, to keep them one log event.
+        """
+        shown = line.replace("\r", "\n")
+        if dim and self._console.is_terminal and not self._console.no_color:
+            shown = f"\x1b[2m{shown}\x1b[0m"
+        self._console.file.write(shown + "\n")
