@@ -180,3 +180,35 @@ def test_started_by_hand_outside_lambda_it_says_what_it_is(opt: Path) -> None:
     )
     assert result.returncode == 1
     assert b"AWS_LAMBDA_RUNTIME_API is not set" in result.stdout
+
+
+# A mount namespace in which the sandbox's own Python stands where it stands on Lambda, and nothing is on PATH.
+SANDBOX = """
+mount -t tmpfs none /var && mkdir -p /var/lang/bin /var/lang/lib && ln -s "$1" /var/lang/bin/python3 || exit 99
+exec env -i AWS_LAMBDA_RUNTIME_API="$2" PATH=/nowhere $4 "$3"
+"""
+UNSHARE = ["unshare", "--map-root-user", "--mount", "/bin/sh", "-c"]
+
+
+def namespaces_are_allowed() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*UNSHARE, "mount -t tmpfs none /var"], capture_output=True, timeout=30).returncode == 0
+
+
+@pytest.mark.skipif(not namespaces_are_allowed(), reason="mount namespaces are not allowed here")
+@pytest.mark.parametrize(
+    ("given", "seen"), [("", b"/var/lang/lib"), ("LD_LIBRARY_PATH=/opt/lib:/var/lang/lib", b"/opt/lib:/var/lang/lib")]
+)
+def test_the_sandboxs_own_python_comes_first_with_its_library_path(
+    opt: Path, api: FakeLambdaApi, given: str, seen: bytes
+) -> None:
+    command = [*UNSHARE, SANDBOX, "sandbox", PYTHON, api.address, opt / "extensions" / "tailrace", given]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert registered_name(api) == "tailrace"
+            assert Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(b"/var/lang/bin/python3\0")
+            environment = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+            assert b"LD_LIBRARY_PATH=" + seen in environment
+        finally:
+            process.kill()
