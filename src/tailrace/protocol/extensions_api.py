@@ -195,11 +195,11 @@ class LifecycleEvent:
         self.shutdown_reason = shutdown_reason
 
     def body(self) -> bytes:
-        """As the platform sends it (lambda-platform.md 2.5)."""
+        """As the platform sends it, without a newline (lambda-platform.md 2.5; as recorded)."""
         if self.type == SHUTDOWN:
             return json_line(
                 {"eventType": SHUTDOWN, "deadlineMs": self.deadline_ms, "shutdownReason": self.shutdown_reason}
-            )
+            ).rstrip()
         members: dict[str, object] = {
             "eventType": self.type,
             "deadlineMs": self.deadline_ms,
@@ -208,7 +208,7 @@ class LifecycleEvent:
         }
         if self.trace_value:
             members["tracing"] = {"type": TRACE_TYPE, "value": self.trace_value}
-        return json_line(members)
+        return json_line(members).rstrip()
 
 
 def decode_event(body: bytes) -> LifecycleEvent:
