@@ -1,0 +1,62 @@
+"""The variables of the processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.machine_world import config
+from tailrace.emulator.machine.environ import (
+    HIDDEN_FROM_EXTENSIONS,
+    extension_environ,
+    log_stream_name,
+    runtime_environ,
+)
+
+STREAM = "2026/01/02/[$LATEST]00"
+
+
+def test_the_runtime_sees_what_lambda_sets() -> None:
+    seen = runtime_environ(config(credentials={"AWS_ACCESS_KEY_ID": "AKID"}), "127.0.0.1:9001", STREAM)
+    assert seen["AWS_LAMBDA_RUNTIME_API"] == "127.0.0.1:9001"
+    assert seen["AWS_LAMBDA_INITIALIZATION_TYPE"] == "on-demand"
+    assert seen["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"
+    assert (seen["AWS_REGION"], seen["AWS_DEFAULT_REGION"]) == ("us-east-1", "us-east-1")
+    assert (seen["_HANDLER"], seen["LAMBDA_TASK_ROOT"]) == ("app.run", "/code")
+    assert seen["AWS_LAMBDA_LOG_GROUP_NAME"] == "/aws/lambda/billing"
+    assert seen["AWS_LAMBDA_LOG_STREAM_NAME"] == STREAM
+    assert seen["PATH"] == "/usr/local/bin:/usr/bin:/bin:/opt/bin"
+    assert seen["TZ"] == ":UTC"
+    assert seen["AWS_ACCESS_KEY_ID"] == "AKID"
+    assert "AWS_LAMBDA_LOG_FORMAT" not in seen
+
+
+def test_extensions_do_not_see_the_ten_hidden_variables_nor_underscores() -> None:
+    function = config(environment={"MINE": "1", "_PRIVATE": "2"})
+    runtime = runtime_environ(function, "api", STREAM)
+    seen = extension_environ(function, "api", STREAM, {"TAILRACE_LISTEN_HOST": "127.0.0.1"})
+    assert len(HIDDEN_FROM_EXTENSIONS) == 10
+    assert set(runtime) - set(seen) == HIDDEN_FROM_EXTENSIONS | {"_PRIVATE"}
+    assert set(seen) - set(runtime) == {"TAILRACE_LISTEN_HOST"}
+
+
+def test_the_customer_overrides_what_is_not_reserved_and_nothing_else() -> None:
+    function = config(environment={"TZ": "Europe/Berlin", "AWS_REGION": "mars", "TAILRACE_LISTEN_HOST": "0.0.0.0"})
+    seen = extension_environ(function, "api", STREAM, {"TAILRACE_LISTEN_HOST": "127.0.0.1"})
+    assert (seen["TZ"], seen["AWS_REGION"], seen["TAILRACE_LISTEN_HOST"]) == ("Europe/Berlin", "us-east-1", "0.0.0.0")
+
+
+def test_layers_and_json_logs_have_their_variables() -> None:
+    seen = runtime_environ(config(opt_dir=Path("/layers"), log_format="JSON"), "api", STREAM)
+    assert seen["PATH"].endswith(":/layers/bin")
+    assert seen["LD_LIBRARY_PATH"] == "/code:/code/lib:/layers/lib"
+    assert seen["PYTHONPATH"] == "/layers/python:/layers/python/lib/python3.13/site-packages"
+    assert (seen["AWS_LAMBDA_LOG_FORMAT"], seen["AWS_LAMBDA_LOG_LEVEL"]) == ("JSON", "INFO")
+
+
+def test_a_custom_runtime_has_no_execution_env() -> None:
+    assert "AWS_EXECUTION_ENV" not in runtime_environ(config(execution_env=""), "api", STREAM)
+
+
+def test_the_log_stream_has_the_date_the_version_and_32_digits() -> None:
+    name = log_stream_name(config(), "2026-01-02T03:04:05.678Z", "AABB-01")
+    assert name == "2026/01/02/[$LATEST]aabb01" + "0" * 26
