@@ -5,9 +5,9 @@ import json
 import os
 
 import pytest
+
 from support.emulator_async import run, until
 from support.emulator_runs import environment, executable, invoke
-
 from tailrace.emulator import procfs
 from tailrace.emulator.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment
@@ -80,7 +80,9 @@ def test_a_timeout_resets_and_the_next_invocation_starts_anew(tmp_path):
     run(main())
 
 
-@pytest.mark.parametrize(("death", "said"), [("os._exit(7)", "exit status 7"), ("os.kill(os.getpid(), 9)", "signal: killed")])
+@pytest.mark.parametrize(
+    ("death", "said"), [("os._exit(7)", "exit status 7"), ("os.kill(os.getpid(), 9)", "signal: killed")]
+)
 def test_a_crash_of_the_runtime_is_an_error_and_a_reset(tmp_path, death, said):
     source = f"import os\ndef handler(event, context):\n    if event.get('die'): {death}\n    return 'alive'\n"
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 
 from support.emulator_async import run, until
-
 from tailrace.emulator.api_server import ApiServer
 from tailrace.emulator.machine.effects import Respond
 from tailrace.emulator.machine.facts import HttpAbandoned, HttpRequested

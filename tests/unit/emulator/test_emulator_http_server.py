@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 
 from support.emulator_async import run, until
-
 from tailrace.emulator.http_server import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.emulator_async import run, until
 
+from support.emulator_async import run, until
 from tailrace.emulator import procfs, subreaper
 from tailrace.emulator.sandbox import ProcessStartError, Sandbox
 
@@ -164,9 +164,7 @@ def test_freezing_catches_a_tree_that_keeps_forking(tmp_path):
             await until(lambda: len(listener.known) >= 2)
             for _ in range(20):
                 box.freeze()
-                running = [
-                    pid for pid in procfs.descendants(os.getpid()) if state(pid) not in ("T", "Z", "gone")
-                ]
+                running = [pid for pid in procfs.descendants(os.getpid()) if state(pid) not in ("T", "Z", "gone")]
                 assert running == []
                 box.thaw()
 
@@ -193,7 +191,9 @@ def test_killing_a_process_takes_everything_it_started_and_nothing_else(tmp_path
 def test_a_polite_signal_reaches_the_group_and_an_old_generation_is_left_alone(tmp_path):
     async def main():
         async with sandbox(tmp_path) as (box, listener):
-            script = "trap 'echo parent; exit 0' TERM; (trap 'echo child; exit 0' TERM; echo up; sleep 1000 & wait) & wait"
+            script = (
+                "trap 'echo parent; exit 0' TERM; (trap 'echo child; exit 0' TERM; echo up; sleep 1000 & wait) & wait"
+            )
             box.start("runtime", 2, shell(script), ENVIRON)
             await until(lambda: "up" in listener.lines)
             box.signal("runtime", 1, "SIGTERM")
@@ -271,7 +271,9 @@ def test_children_of_the_host_program_are_left_alone(tmp_path):
 
 
 def test_memory_is_the_sum_over_the_tree_and_follows_it(tmp_path):
-    grow = "import time, os\nos.read(0, 1)\nx = b'a' * 30_000_000\nprint('grown', flush=True)\nwhile True: time.sleep(9)"
+    grow = (
+        "import time, os\nos.read(0, 1)\nx = b'a' * 30_000_000\nprint('grown', flush=True)\nwhile True: time.sleep(9)"
+    )
 
     async def main():
         async with sandbox(tmp_path) as (box, listener):

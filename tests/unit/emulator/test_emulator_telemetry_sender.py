@@ -4,7 +4,6 @@ import asyncio
 from contextlib import asynccontextmanager
 
 from support.emulator_async import run, until
-
 from tailrace.emulator.machine.effects import PostTelemetry
 from tailrace.emulator.machine.facts import TelemetryAnswered
 from tailrace.emulator.telemetry_sender import TelemetrySender

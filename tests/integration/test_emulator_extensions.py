@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+
+import pytest
+
+from support.emulator_async import run, until
+from support.emulator_extensions import ShellExtension
+from support.emulator_runs import environment, executable, invoke
+from tailrace.emulator import procfs
+
+ONE_LINE = "def handler(event, context):\n    print('from the function')\n    return 1\n"
+
+
+def types(events):
+    return [event["type"] for event in events]
+
+
+def test_a_shell_extension_gets_every_event_of_a_cold_and_a_warm_invocation_in_order(tmp_path):
+    extension = ShellExtension(tmp_path / "ext")
+
+    async def main():
+        async with environment(tmp_path, ONE_LINE, extensions=[extension.path]) as (env, story):
+            cold, warm = await invoke(env), await invoke(env)
+            ids = [cold.answer.request_id, warm.answer.request_id]
+            assert json.loads((extension.out / "registered").read_text()) == {
+                "functionName": "shop",
+                "functionVersion": "$LATEST",
+                "handler": "app.handler",
+            }
+            assert (extension.out / "subscribed").read_text() == '"OK"'
+        assert env.extension_exits == {"shell-ext": 0}
+        return ids, story, env
+
+    ids, story, env = run(main())
+    assert [(event["eventType"], event.get("requestId")) for event in extension.events] == [
+        ("INVOKE", ids[0]),
+        ("INVOKE", ids[1]),
+        ("SHUTDOWN", None),
+    ]
+    assert extension.events[0]["invokedFunctionArn"] == env.config.arn
+    assert extension.events[2]["shutdownReason"] == "spindown"
+    seen = extension.telemetry
+    platform = [event for event in seen if event["type"].startswith("platform.")]
+    invocation = ["platform.start", "platform.runtimeDone", "platform.report"]
+    assert types(platform) == [
+        "platform.initStart",
+        "platform.telemetrySubscription",
+        "platform.initRuntimeDone",
+        "platform.extension",
+        "platform.initReport",
+        *invocation,
+        *invocation,
+    ]
+    by_id = [(event["type"], event["record"]["requestId"]) for event in platform if "requestId" in event["record"]]
+    assert by_id == [(kind, id_) for id_ in ids for kind in invocation]
+    function_lines = [event["record"] for event in seen if event["type"] == "function"]
+    assert [line.rstrip("\n") for line in function_lines] == ["from the function"] * 2
+    assert {"type": "extension", "record": "shell extension is ready"} in [
+        {"type": event["type"], "record": str(event["record"]).rstrip("\n")} for event in seen
+    ]
+    assert "initDurationMs" in platform[7]["record"]["metrics"]
+    assert "initDurationMs" not in platform[10]["record"]["metrics"]
+    entries = env.telemetry_log
+    assert [entry.event for entry in entries if entry.subscriber == "shell-ext"] == seen
+    assert all(entry.delivered_at for entry in entries if entry.subscriber)
+
+
+def test_a_function_line_of_an_invocation_stands_between_its_start_and_its_end(tmp_path):
+    extension = ShellExtension(tmp_path / "ext")
+
+    async def main():
+        async with environment(tmp_path, ONE_LINE, extensions=[extension.path]) as (env, _):
+            await invoke(env)
+            await invoke(env)
+
+    run(main())
+    wanted = {"platform.start", "function", "platform.runtimeDone"}
+    assert (
+        types(event for event in extension.telemetry if event["type"] in wanted)
+        == [
+            "platform.start",
+            "function",
+            "platform.runtimeDone",
+        ]
+        * 2
+    )
+
+
+def test_a_thousand_quick_lines_reach_a_subscriber_of_the_same_invocation(tmp_path):
+    """The extension is busy for a while after the runtime is done, as one that flushes would be."""
+    extension = ShellExtension(tmp_path / "ext", at_invoke="sleep 0.3")
+    source = "def handler(event, context):\n    for n in range(1000): print('line', n)\n"
+
+    async def main():
+        async with environment(tmp_path, source, extensions=[extension.path], timeout_s=10) as (env, story):
+            await invoke(env)
+            assert story.events[-1][0] == "frozen"
+            lines = [event["record"] for event in extension.telemetry if event["type"] == "function"]
+            assert [line.rstrip("\n") for line in lines] == [f"line {n}" for n in range(1000)]
+
+    run(main())
+
+
+def test_a_timeout_tells_the_extension_why_and_starts_it_anew(tmp_path):
+    extension = ShellExtension(tmp_path / "ext")
+    source = "import time\ndef handler(event, context):\n    while event.get('hang'): time.sleep(1)\n    return 'ok'\n"
+
+    async def main():
+        async with environment(tmp_path, source, extensions=[extension.path], timeout_s=1) as (env, _):
+            result = await invoke(env, b'{"hang": true}')
+            assert json.loads(result.answer.payload)["errorType"] == "Sandbox.Timedout"
+            (extension.out / "port").unlink()
+            assert (await invoke(env)).answer.payload == b'"ok"'
+
+    run(main())
+    reasons = [event.get("shutdownReason", event["eventType"]) for event in extension.events]
+    assert reasons == ["INVOKE", "timeout", "INVOKE", "spindown"]
+
+
+def test_a_crash_of_the_runtime_tells_the_extension_failure(tmp_path):
+    extension = ShellExtension(tmp_path / "ext")
+    source = "import os\ndef handler(event, context): os._exit(3)\n"
+
+    async def main():
+        async with environment(tmp_path, source, extensions=[extension.path]) as (env, _):
+            result = await invoke(env)
+            assert json.loads(result.answer.payload)["errorType"] == "Runtime.ExitError"
+            await until(lambda: "shell-ext" in env.extension_exits)
+
+    run(main())
+    assert [event.get("shutdownReason") for event in extension.events] == [None, "failure"]
+
+
+def test_an_extension_that_ends_is_a_crash_even_with_exit_code_0(tmp_path):
+    extension = ShellExtension(tmp_path / "ext", at_invoke="exit 0")
+
+    async def main():
+        slow = "import time\ndef handler(event, context): time.sleep(30)\n"
+        async with environment(tmp_path, slow, extensions=[extension.path], timeout_s=20) as (env, _):
+            result = await invoke(env)
+            document = json.loads(result.answer.payload)
+            assert document["errorType"] == "Extension.Crash"
+            assert "exit code 0" in document["errorMessage"]
+
+    run(main())
+
+
+def test_an_extension_that_ignores_shutdown_is_killed_with_its_children_after_the_budget(tmp_path):
+    extension = ShellExtension(tmp_path / "ext", at_shutdown="while true; do sleep 1; done;")
+    pids: list[int] = []
+
+    async def main():
+        async with environment(tmp_path, ONE_LINE, extensions=[extension.path]) as (env, _):
+            await invoke(env)
+            pids.extend(procfs.descendants(os.getpid()))
+        assert env.extension_exits == {"shell-ext": "SIGKILL"}
+
+    run(main())
+    assert len(pids) >= 3
+    assert [pid for pid in pids if (stat := procfs.stat(pid)) and not stat.is_dead] == []
+
+
+def test_an_extension_of_a_layer_runs_beside_one_given_by_its_path(tmp_path):
+    layered = ShellExtension(tmp_path / "layer" / "extensions", "a-layered")
+    (layered.out).rename(tmp_path / "layered-out")
+    layered.path.write_text(layered.path.read_text().replace(str(layered.out), str(tmp_path / "layered-out")))
+    layered.out = tmp_path / "layered-out"
+    single = ShellExtension(tmp_path / "ext", "b-single")
+
+    async def main():
+        async with environment(tmp_path, ONE_LINE, layers=[tmp_path / "layer"], extensions=[single.path]) as (env, _):
+            await invoke(env)
+        assert env.extension_exits == {"a-layered": 0, "b-single": 0}
+
+    run(main())
+    assert "platform.report" in types(layered.telemetry)
+    assert "platform.report" in types(single.telemetry)
+
+
+def test_the_ledger_is_the_last_such_line_of_the_living_generation(tmp_path):
+    say = """echo '{"type":"tailrace.ledger","file:///x":{"received":%d}}';"""
+    extension = ShellExtension(tmp_path / "ext", at_invoke=say % 1, at_shutdown=say % 2)
+
+    async def main():
+        async with environment(tmp_path, ONE_LINE, extensions=[extension.path]) as (env, _):
+            assert env.ledger is None
+            await invoke(env)
+        assert env.ledger == {"type": "tailrace.ledger", "file:///x": {"received": 2}}
+
+    run(main())
+
+
+def test_without_an_extension_every_event_stands_in_the_log_without_a_subscriber(tmp_path):
+    async def main():
+        async with environment(tmp_path, ONE_LINE) as (env, _):
+            await invoke(env)
+        entries = [entry.as_json() for entry in env.telemetry_log]
+        assert {entry["subscriber"] for entry in entries} == {None}
+        assert "platform.report" in [entry["event"]["type"] for entry in entries]
+        assert {entry["deliveredAt"] for entry in entries} == {None}
+        assert env.ledger is None
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["a-crasher", "a-sleeper"])
+def test_an_extension_that_never_gets_ready_does_not_hang_the_start(tmp_path, name):
+    body = {"a-crasher": "exit 3", "a-sleeper": "sleep 1000"}[name]
+    path = executable(tmp_path / name, f"#!/bin/sh\n{body}\n")
+
+    async def main():
+        async with environment(tmp_path, ONE_LINE, extensions=[path], timeout_s=1) as (env, story):
+            report = story.of("init")[0]
+            assert (report.status, bool(report.error_type)) == {
+                "a-crasher": ("error", True),
+                "a-sleeper": ("timeout", bool(report.error_type)),
+            }[name]
+            result = await invoke(env)
+            assert result.answer.function_error == "Unhandled"
+
+    run(main(), limit_s=30)
+
+
+def test_extensions_see_the_platforms_variables_without_the_runtimes(tmp_path):
+    script = f"#!{sys.executable} -IS\nimport json, os, signal\nprint(json.dumps(dict(os.environ)), flush=True)\nsignal.pause()\n"
+    path = executable(tmp_path / "dumper", script)
+
+    async def main():
+        async with environment(tmp_path, ONE_LINE, extensions=[path], start=False) as (env, story):
+            starting = asyncio.create_task(env.start())
+            await until(lambda: any("AWS_REGION" in line for line in story.lines))
+            starting.cancel()
+            seen = json.loads(next(line for line in story.lines if "AWS_REGION" in line))
+            assert "_HANDLER" not in seen
+            assert seen["TAILRACE_LISTEN_HOST"] == "127.0.0.1"
+            assert seen["TAILRACE_SPOOL_DIR"].startswith(str(tmp_path))
+
+    run(main())

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.emulator_runs import executable, function_folder
+from tailrace.emulator import procfs
+from tailrace.emulator.workspace import clean_up
+
+FUNCTION = """
+import os, subprocess, sys
+code = "import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(1000)"
+child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+pids = [os.getpid(), int(child.stdout.readline())]
+def handler(event, context):
+    return pids
+"""
+
+EMULATOR = """
+import asyncio, sys
+from pathlib import Path
+from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.driver import ExecutionEnvironment
+from tailrace.emulator.invocations import new_invocation
+from tailrace.emulator.run_loop import TerminatedError, run
+from tailrace.emulator.workspace import Workspace
+
+async def main():
+    with Workspace.create(Path(sys.argv[2])) as workspace:
+        config = build_function(FunctionOptions("app.handler", Path(sys.argv[1]), extensions=[Path(sys.argv[3])]), workspace)
+        async with ExecutionEnvironment(config, workspace=workspace) as environment:
+            await environment.start()
+            result = await environment.invoke(new_invocation(b"{}", environment.now_ns()))
+            print(result.answer.payload.decode(), flush=True)
+            await asyncio.sleep(1000)
+
+try:
+    run(main())
+except TerminatedError as error:
+    sys.exit(100 + error.signal)
+except KeyboardInterrupt:
+    sys.exit(77)
+"""
+
+EXTENSION = """#!/bin/sh
+id=$(curl -s -D - -o /dev/null -X POST "http://$AWS_LAMBDA_RUNTIME_API/2020-01-01/extension/register" \\
+    -H "Lambda-Extension-Name: sleeper" -d '{"events":["SHUTDOWN"]}' | tr -d '\\r' | sed -n 's/^[Ll]ambda-[Ee]xtension-[Ii]dentifier: //p')
+exec curl -s "http://$AWS_LAMBDA_RUNTIME_API/2020-01-01/extension/event/next" -H "Lambda-Extension-Identifier: $id"
+"""
+
+
+def is_alive(pid: int) -> bool:
+    stat = procfs.stat(pid)
+    return stat is not None and not stat.is_dead
+
+
+@pytest.fixture
+def emulator(tmp_path: Path):
+    """A real emulator in a process of its own, with a frozen environment: the process, its children, its folder."""
+    folder = tmp_path / "environments"
+    folder.mkdir()
+    extension = executable(tmp_path / "sleeper", EXTENSION)
+    command = [sys.executable, "-c", EMULATOR, str(function_folder(tmp_path, FUNCTION)), str(folder), str(extension)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        children = procfs.descendants(process.pid)
+        assert len(children) >= 3
+        yield process, children, folder
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        clean_up(folder)
+
+
+def test_the_next_start_ends_what_a_killed_emulator_left_and_removes_its_folder(emulator):
+    process, children, folder = emulator
+    process.kill()
+    process.wait()
+    # the kernel itself ends stopped process groups that lose their parent, but not one with a session of its own
+    assert any(is_alive(pid) for pid in children)
+    assert clean_up(folder) == 1
+    assert [is_alive(pid) for pid in children] == [False] * len(children)
+    assert list(folder.iterdir()) == []
+    assert clean_up(folder) == 0
+
+
+def test_the_environment_of_a_living_emulator_is_left_alone(emulator):
+    process, children, folder = emulator
+    assert clean_up(folder) == 0
+    assert all(is_alive(pid) for pid in children)
+    assert len(list(folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 77), (signal.SIGTERM, 115), (signal.SIGHUP, 101)])
+def test_an_emulator_told_to_end_cleans_up_itself(emulator, number, code):
+    process, children, folder = emulator
+    process.send_signal(number)
+    assert process.wait(timeout=20) == code
+    assert [pid for pid in children if is_alive(pid)] == []
+    assert list(folder.iterdir()) == []
+
+
+def test_a_process_that_only_has_the_number_of_an_old_one_is_not_killed(tmp_path):
+    other = subprocess.Popen(["/bin/sleep", "1000"])
+    try:
+        stale = tmp_path / "environment-0"
+        stale.mkdir()
+        (stale / "lock").touch()
+        (stale / "state.json").write_text(f'{{"apiAddress": "", "processes": [[{other.pid}, 1]]}}')
+        assert clean_up(tmp_path) == 1
+        assert other.poll() is None
+        assert os.listdir(tmp_path) == []  # noqa: PTH208
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_state_file_that_makes_no_sense_does_no_harm(tmp_path):
+    for n, text in enumerate(("", "[]", '{"processes": 1}', '{"apiAddress": "x", "processes": [["a", "b"]]}')):
+        folder = tmp_path / f"environment-{n}"
+        folder.mkdir()
+        (folder / "lock").touch()
+        (folder / "state.json").write_text(text)
+    assert clean_up(tmp_path) == 4
+    assert list(tmp_path.iterdir()) == []
