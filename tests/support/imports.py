@@ -1,4 +1,4 @@
-"""Which modules an import brings along, seen in a fresh interpreter without site packages."""
+"""Which modules the agent's code brings along, seen in a fresh interpreter without site packages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 # what costs more at a cold start than the agent may spend
 FORBIDDEN = frozenset(
     [
+        "abc",
         "asyncio",
         "collections",
         "contextlib",
@@ -40,16 +41,28 @@ FORBIDDEN = frozenset(
 _PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
-for name in sys.argv[2:]:
-    __import__(name)
-print(*sys.modules)
+before = set(sys.modules)
+exec(sys.argv[2])
+print()
+print(*(set(sys.modules) - before))
 """
 
 
+def modules_after(code: str) -> set[str]:
+    """The modules that `code` adds to an interpreter started with ``-I -S``."""
+    command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(SOURCE), code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def forbidden_after(code: str) -> set[str]:
+    """Those of them that cost more than the agent may spend."""
+    return {name for name in modules_after(code) if name.split(".")[0] in FORBIDDEN}
+
+
 def modules_after_importing(*names: str) -> set[str]:
-    """All loaded modules."""
-    command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(SOURCE), *names]
-    return set(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.split())
+    """The modules that importing `names` adds."""
+    return modules_after("\n".join(f"import {name}" for name in names))
 
 
 def modules_of(package: str) -> list[str]:

@@ -27,8 +27,12 @@ Examples:
 @click.command("run", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @function_options
 @click.option("--event", default="{}", metavar="JSON|@FILE|-", help="What the function is given. [default: {}]")
-@click.option("--invocations", type=click.IntRange(1), default=1, help="How many, one after the other. [default: 1]")
-@click.option("--pause", "pause_s", type=click.FloatRange(0), default=0.0, help="Seconds frozen in between.")
+@click.option(
+    "--invocations", type=click.IntRange(1), metavar="N", default=1, help="How many, one after the other. [default: 1]"
+)
+@click.option(
+    "--pause", "pause_s", type=click.FloatRange(0), metavar="SECONDS", default=0.0, help="Frozen that long in between."
+)
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output, the rest on standard error."
 )

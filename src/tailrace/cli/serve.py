@@ -25,7 +25,11 @@ Examples:
 @click.command("serve", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @function_options
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=9000, help="To listen on; 0 takes a free one. [default: 9000]"
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=9000,
+    help="To listen on; 0 takes a free one. [default: 9000]",
 )
 @click.option("--quiet", is_flag=True, help="One line an invocation, without the function's log.")
 def command(

@@ -21,15 +21,17 @@ _NUMBERS = {
     "TAILRACE_MARGIN_MS": ("margin_ms", 100, 0, 60_000),
     "TAILRACE_QUEUE_MAX_BYTES": ("queue_max_bytes", 8_388_608, 65_536, 1_073_741_824),
 }
-_KNOWN = (
+SETTINGS = (
     *_NUMBERS,
     "TAILRACE_DESTINATIONS",
     "TAILRACE_HTTP_HEADERS",
     "TAILRACE_TYPES",
     "TAILRACE_LISTEN_HOST",
-    "TAILRACE_CONFIG_FILE",
     "TAILRACE_SPOOL_DIR",
 )
+"""Every variable of ours. The last one is where records that wait will lie on disk; nothing is written there yet."""
+
+CONFIG_FILE = "TAILRACE_CONFIG_FILE"
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")
 
 
@@ -134,8 +136,11 @@ def _load_headers(settings: Settings, text: str) -> None:
 def _look_for_slips(settings: Settings, environ: Mapping[str, str]) -> None:
     """A name one slip away from a setting, of which nothing is set: somebody waits for an effect that never comes."""
     for variable in environ:
-        if variable.startswith("TAILRACE") and variable not in _KNOWN:
-            meant = closest(variable, _KNOWN, limit=1)
+        if variable == CONFIG_FILE:
+            found = "configuration files are not read by this version"
+            settings.problems.append(ConfigError(CONFIG_FILE, found, "set environment variables instead"))
+        elif variable.startswith("TAILRACE") and variable not in SETTINGS:
+            meant = closest(variable, SETTINGS, limit=1)
             if meant and meant not in environ:
                 settings.problems.append(ConfigError(variable, "there is no such setting", f"did you mean {meant}?"))
 
