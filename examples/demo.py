@@ -34,12 +34,13 @@ def main() -> int:
         build_layer()
     with step("starting an S3-compatible server"):
         endpoint, client = start_s3()
-    print()
+    print("demo: a shop that has two kettles is asked for three\n", flush=True)
     document = run_the_function(endpoint)
     if document is None:
         return 1
     landed = {"folder": count_in_folder(), "bucket": count_in_bucket(client)}
     tell_where(landed)
+    sys.stdout.flush()
     return check(document["ledger"], landed)
 
 
@@ -117,8 +118,8 @@ def tell_where(landed: dict[str, dict[str, list[str]]]) -> None:
         print(f"    {place}: {total} lines in {len(files)} {'files' if place == 'folder' else 'objects'}")
         for name, lines in files.items():
             print(f"      {len(lines):>3}  {name}")
-    newest = max(landed["folder"], default="demo-out")
-    print(f"\n  look at it:  head -3 '{newest}'")
+    fullest = max(landed["folder"], key=lambda name: len(landed["folder"][name]), default="demo-out")
+    print(f"\n  look at it:  head -3 '{fullest}'")
     print("  try next:    .venv/bin/tailrace run --help")
 
 

@@ -93,7 +93,7 @@ class Screen(SilentObserver):
     def answer_shown(self, part: InvokePart) -> None:
         """The result of an invocation, under its log lines."""
         failed = part.status != "success"
-        text = Text("→ ", style="dim")
+        text = Text().append("→ ", style="dim")
         text.append(part.answer.payload.decode(errors="replace"), style="red" if failed else "green")
         self._print(text)
         self._print(Text())
