@@ -183,7 +183,7 @@ def test_its_own_lines_are_never_shipped_back(opt: Path, api: FakeLambdaApi, out
     settings = to_folder(out, TAILRACE_TYPES="platform function extension", TAILRACE_END_WAIT_MS="soon")
     with AgentProcess(opt, api.address, settings) as agent:
         api.wait_for_next()
-        assert api.post_telemetry([]) == 200
+        agent.wait_for_line("TAILRACE_END_WAIT_MS")
         own = [event("extension", text) for text in agent.output.decode().splitlines(keepends=True)]
         own += [event("extension", object_) for object_ in agent.said()]
         assert len(own) == 2

@@ -99,10 +99,10 @@ def test_a_destination_that_refuses_is_waited_for_once_and_said_once(opt: Path, 
     with AgentProcess(opt, api.address, settings) as agent:
         for number in range(1, 6):
             invoked(api, number)
-        down = [line for line in agent.said() if line.get("reason") == "connection refused"]
-        assert len(down) == 1
         api.shutdown()
         assert agent.exit_code() == 0
+        down = [line for line in agent.said() if line.get("reason") == "connection refused"]
+        assert len(down) == 1
         (row,) = agent.ledger().values()
         assert row["received"] == sum(row["dropped"].values()) == 15
 
@@ -167,7 +167,9 @@ def test_malformed_settings_are_each_said_once_and_their_defaults_hold(
     with AgentProcess(opt, api.address, settings) as agent:
         invoked(api, 1)
         assert len(lines_in(out)) == 3
-        said = [line["message"] for line in agent.said()]
+        api.shutdown()
+        assert agent.exit_code() == 0
+        said = agent.messages()
         for name in ("END_WAIT_MS", "QUEUE_MAX_BYTES", "TYPES", "HTTP_HEADERS", "SETLE_MS"):
             assert len([message for message in said if message.startswith(f"TAILRACE_{name}")]) == 1, name
         assert b"secret-without-a-name" not in agent.output
@@ -279,5 +281,7 @@ def test_an_invocation_that_ends_before_the_imports_do_is_not_held_past_its_dead
         assert api.wait_for_next(2).at_s < deadline_s
         gate.write_text("")
         invoked(api, 2)
-        assert agent.output == b""
         assert len(lines_in(out)) == 3
+        api.shutdown()
+        assert agent.exit_code() == 0
+        assert agent.messages() == []

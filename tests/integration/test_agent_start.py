@@ -89,7 +89,10 @@ def test_a_register_that_fails_twice_is_tried_again_and_said_once(opt: Path) -> 
     with FakeLambdaApi(Script(register_failures=[500, 403])) as api, AgentProcess(opt, api.address) as agent:
         api.wait_for_next()
         assert api.lines() == [IN_ORDER[0], IN_ORDER[0], *IN_ORDER]
-        assert [line["message"][:27] for line in agent.said()] == ["register failed: status 500"]
+        api.shutdown()
+        assert agent.exit_code() == 0
+        said = [message for message in agent.messages() if message.startswith("register failed")]
+        assert [message[:27] for message in said] == ["register failed: status 500"]
 
 
 def test_a_register_that_never_succeeds_leaves_the_process_there(opt: Path) -> None:
@@ -122,17 +125,20 @@ def test_a_refused_subscription_is_said_once_and_next_goes_on(opt: Path, status:
         for number in (2, 3):
             api.invoke(f"request-{number}", timeout_s=900)
             api.wait_for_next(number)
-        refused = [line for line in agent.said() if "was refused" in line["message"]]
+        api.shutdown()
+        assert agent.exit_code() == 0
+        refused = [message for message in agent.messages() if "was refused" in message]
         assert len(refused) == 1
-        assert f"status {status}" in refused[0]["message"]
+        assert f"status {status}" in refused[0]
         assert api.count(TELEMETRY) == 1
 
 
 def test_a_next_that_fails_is_said_once_and_called_again(opt: Path) -> None:
     with FakeLambdaApi(Script(next_failures=[500, 403])) as api, AgentProcess(opt, api.address) as agent:
         api.wait_for_next(3)
-        assert len([line for line in agent.said() if "event/next failed" in line["message"]]) == 1
-        assert agent.running()
+        api.shutdown()
+        assert agent.exit_code() == 0
+        assert len([message for message in agent.messages() if "event/next failed" in message]) == 1
 
 
 def test_an_api_that_ends_the_connection_after_each_reply_will_do(opt: Path, tmp_path: Path) -> None:
@@ -143,7 +149,9 @@ def test_an_api_that_ends_the_connection_after_each_reply_will_do(opt: Path, tmp
         api.post_telemetry(invocation("request-1", "hello"))
         api.wait_for_next(2)
         assert list(tmp_path.rglob("*.ndjson"))
-        assert agent.output == b""
+        api.shutdown()
+        assert agent.exit_code() == 0
+        assert agent.messages() == []
 
 
 @pytest.mark.parametrize("body", [b'{"eventType":"RESTORE","deadlineMs":1}', b"[]", b"nonsense", b"", b"[" * 5000])
@@ -162,8 +170,10 @@ def test_a_listen_host_that_cannot_be_used_gives_way_to_the_default_and_is_said_
     with AgentProcess(opt, api.address, settings) as agent:
         api.wait_for_next()
         assert api.post_telemetry([]) == 200
-        (line,) = agent.said()
-        assert line["message"].startswith("TAILRACE_LISTEN_HOST: cannot listen on no such host!")
+        api.shutdown()
+        assert agent.exit_code() == 0
+        (message,) = agent.messages()
+        assert message.startswith("TAILRACE_LISTEN_HOST: cannot listen on no such host!")
 
 
 def test_it_listens_on_loopback_alone_where_it_is_told_to(opt: Path, api: FakeLambdaApi) -> None:

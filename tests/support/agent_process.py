@@ -92,8 +92,13 @@ class AgentProcess:
         return code
 
     def said(self) -> list[dict[str, Any]]:
-        """Every whole line of its output, decoded: whatever the agent writes is JSON."""
+        """Every whole line of its output, decoded: whatever the agent writes is JSON. All of it once it has left;
+        before that, wait for the line first."""
         return [json.loads(line) for line in self.output.decode().splitlines(keepends=True) if line.endswith("\n")]
+
+    def messages(self) -> list[str]:
+        """The messages of the lines that are not the ledger's."""
+        return [line["message"] for line in self.said() if line["type"] == "tailrace.log"]
 
     def wait_for_line(self, containing: str) -> None:
         with self._changed:

@@ -58,7 +58,7 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
     initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "")
     attributor = Attributor(concurrent=initialization == MANAGED_INSTANCES)
     worker = Worker(intake, fanout, ledger, attributor, progress, settings.types, diagnostics)
-    fanout.start(threads.spawn)
+    fanout.start(threads.keep_running)
     threads.keep_running(worker.run)
     policy = flush_policy(EndPolicy.name, FlushSettings(settings.end_wait_ms, settings.settle_ms, settings.margin_ms))
     return App(

@@ -38,8 +38,6 @@ class LambdaApi:
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
-        if not host:
-            host, port = address, "80"
         self._address = address
         self._endpoint = (host, int(port))
         self._socket: _socket.socket | None = None

@@ -19,6 +19,8 @@ UNSTATED_DEADLINE_S = 2.0
 # says that nothing more comes, and this much is waited at most.
 QUIET_S = 0.1
 QUIET_LIMIT_S = 0.2
+# Where no time is left for the last flush it is tried all the same: the kill may come late, the records cannot.
+LAST_TRY_S = 0.05
 # How many times the settle window telemetry may keep coming after runtimeDone before the flush begins anyway.
 SETTLE_LIMIT = 4
 LATEST_EPOCH_MS = 10**14
@@ -161,4 +163,5 @@ class Lifecycle:
         return AwaitReport(self._last_request_id, now_s + limit_s, min(QUIET_S, limit_s))
 
     def _close(self, now_s: float) -> Step:
-        return CloseAndLeave(now_s + self._policy.shutdown_wait_s(now_s, self._event.deadline_s))
+        wait_s = self._policy.shutdown_wait_s(now_s, self._event.deadline_s)
+        return CloseAndLeave(now_s + max(LAST_TRY_S, wait_s))

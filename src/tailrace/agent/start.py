@@ -75,8 +75,9 @@ class FastStart:
 def main(name: str) -> NoReturn:
     """Run the extension that is registered as `name`, the base name of its file. Does not return."""
     address = environment(b"AWS_LAMBDA_RUNTIME_API")
-    if not address:
-        say("error", "AWS_LAMBDA_RUNTIME_API is not set: this program is started by Lambda as an extension")
+    if not address.rpartition(":")[2].isdigit():
+        found = f"is {address}, not HOST:PORT" if address else "is not set"
+        say("error", f"AWS_LAMBDA_RUNTIME_API {found}: this program is started by Lambda, as an extension")
         posix._exit(1)
     fast = FastStart()
     fast.listener = bind_listener()
@@ -221,7 +222,7 @@ def attempted(
     """The reply, or None, and what to say where it is not a success."""
     try:
         reply = api.request(method, path, headers, body, fast.import_the_rest if fast is not None else None)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever happened, the platform is asked again
         return None, f"no reply ({type(error).__name__}: {error})"
     return reply, f"status {reply.status} {reply.body[:300].decode('ascii', 'replace')}"
 
@@ -240,7 +241,10 @@ def second_thread(fast: FastStart) -> None:
         return
     finally:
         fast.settled()
-    app.receive()
+    try:
+        app.receive()
+    except BaseException as error:  # noqa: BLE001 - fail open: what was received is still delivered
+        say("error", f"the listener failed: {type(error).__name__}; no more telemetry is received")
 
 
 def is_shutdown(body: bytes) -> bool:

@@ -121,10 +121,11 @@ def test_shutdown_waits_a_little_for_the_last_report_then_closes_within_its_dead
     assert close.until_s == pytest.approx(NOW_S + 1.8)
 
 
-def test_a_shutdown_without_time_closes_at_once() -> None:
-    close = lifecycle().begin(shutdown(left_s=0.1), NOW_S)
+@pytest.mark.parametrize("left_s", [-10.0, 0.0, 0.1])
+def test_a_shutdown_without_time_waits_for_nothing_but_still_tries(left_s: float) -> None:
+    close = lifecycle().begin(shutdown(left_s), NOW_S)
     assert isinstance(close, CloseAndLeave)
-    assert close.until_s == NOW_S
+    assert close.until_s == pytest.approx(NOW_S + 0.05)
 
 
 @given(
