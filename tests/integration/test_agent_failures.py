@@ -251,18 +251,26 @@ def replaced(opt: Path, module: str, source: str) -> None:
     path.write_text(source)
 
 
-def test_an_agent_that_cannot_be_built_says_so_and_goes_on_calling_next(api: FakeLambdaApi, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("raise RuntimeError('a secret')", "RuntimeError"),
+        ("raise ImportError('no module of that name')", "ImportError: no module of that name"),
+    ],
+)
+def test_an_agent_that_cannot_be_built_says_so_and_goes_on_calling_next(
+    api: FakeLambdaApi, tmp_path: Path, source: str, found: str
+) -> None:
     opt = unpack_layer(tmp_path)
-    replaced(opt, "agent/assembly", "raise RuntimeError('disk on fire')")
+    replaced(opt, "agent/assembly", source)
     with AgentProcess(opt, api.address) as agent:
         for number in (1, 2):
             api.invoke(f"request-{number}", timeout_s=900)
             api.wait_for_next(number + 1)
         api.shutdown()
         assert agent.exit_code() == 0
-        assert [line["message"].partition(";")[0] for line in agent.said()] == [
-            "the agent could not be built: RuntimeError: disk on fire"
-        ]
+        (message,) = agent.messages()
+        assert message == f"the agent could not be built: {found}; no telemetry is delivered"
 
 
 def test_an_invocation_that_ends_before_the_imports_do_is_not_held_past_its_deadline(

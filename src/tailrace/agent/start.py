@@ -235,7 +235,10 @@ def second_thread(fast: FastStart) -> None:
         app = build_app(fast.register_reply, fast.telemetry, fast.listener)
         fast.app = app
     except BaseException as error:  # noqa: BLE001 - fail open: Next is called without an application, too
-        say("error", f"the agent could not be built: {type(error).__name__}: {error}; no telemetry is delivered")
+        # Its text is shown only where it can hold no secret: that of a module which cannot be imported.
+        kind = type(error).__name__
+        found = f"{kind}: {error}" if isinstance(error, (ImportError, SyntaxError)) else kind
+        say("error", f"the agent could not be built: {found}; no telemetry is delivered")
         if fast.listener is not None:
             fast.listener.close()
         return
