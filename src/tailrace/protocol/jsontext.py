@@ -110,15 +110,17 @@ def depth_is_within(body: bytes, limit: int) -> bool:
         return True
     outside_strings = body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
     brackets = b"".join(outside_strings).translate(None, _NOT_BRACKETS)
-    # each pass takes the innermost pairs away, so the depth shrinks by one at most
-    for done in range(limit):
-        if len(brackets) + done <= limit:
-            return True
-        shorter = brackets.replace(b"{}", b"").replace(b"[]", b"")
-        if len(shorter) == len(brackets):
+    # taking away every innermost pair of one kind makes the depth smaller by one at most
+    levels = 0
+    while levels + len(brackets) > limit:
+        shorter = brackets.replace(b"{}", b"")
+        levels += len(shorter) < len(brackets)
+        rest = shorter.replace(b"[]", b"")
+        levels += len(rest) < len(shorter)
+        if levels > limit or len(rest) == len(brackets):
             return False
-        brackets = shorter
-    return not brackets
+        brackets = rest
+    return True
 
 
 def dumps(value: object) -> str:

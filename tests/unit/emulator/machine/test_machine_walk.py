@@ -306,6 +306,26 @@ class Driver:
         if answer is not None and fact.headers.get("lambda-extension-name") == "a" and answer.status == 200:
             world.identifiers["a"] = dict(answer.headers)[extensions_api.IDENTIFIER]
 
+    def _come_up(self, _value: object) -> None:
+        """What processes do that mean well: register, subscribe, call next."""
+        world = self.world
+        world.feed(facts.InitRequested())
+        if world.register("a", "INVOKE", "SHUTDOWN").status == 200:
+            world.subscribe("a", timeout_ms=25)
+        if "a" in world.identifiers:
+            world.extension_next("a")
+        world.runtime_next()
+
+    def _work(self, body: bytes) -> None:
+        """Serve the invocation under way, if there is one."""
+        self._advance(7)
+        starts = [effect.text for effect in self.world.of(fx.WriteLog) if effect.text.startswith("START")]
+        if starts:
+            self.world.respond(starts[-1].split()[2], body)
+            self.world.runtime_next()
+        if "a" in self.world.identifiers:
+            self.world.extension_next("a")
+
     def _exit(self, process: str) -> None:
         self.world.exit(process, 1)
 
@@ -314,9 +334,6 @@ class Driver:
             del self.in_flight[name]
             self.world.feed(facts.TelemetryAnswered(delivery, status))
 
-    def _init(self, _value: object) -> None:
-        self.world.feed(facts.InitRequested())
-
 
 actions = st.one_of(
     st.tuples(st.just("http"), st.sampled_from([1, 1, 2, 3, 5, 7, 7, 10, *range(15)])),
@@ -324,9 +341,12 @@ actions = st.one_of(
     st.tuples(st.just("invoke"), st.none()),
     st.tuples(st.just("line"), st.sampled_from([RUNTIME, ext("a")])),
     st.tuples(st.just("memory"), st.integers(min_value=0, max_value=10**9)),
-    st.tuples(st.just("exit"), st.sampled_from([RUNTIME, ext("a")])),
+    st.tuples(st.just("exit"), st.sampled_from([RUNTIME, ext("a"), ext("stranger")])),
     st.tuples(st.just("telemetry"), st.sampled_from([200, 500, 0])),
-    st.tuples(st.just("init"), st.none()),
+    st.tuples(st.just("come_up"), st.none()),
+    st.tuples(st.just("come_up"), st.none()),
+    st.tuples(st.just("work"), st.sampled_from([b"", b'{"ok":true}'])),
+    st.tuples(st.just("work"), st.sampled_from([b"", b'{"ok":true}'])),
 )
 policies = st.builds(
     Policy,
@@ -337,7 +357,7 @@ policies = st.builds(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(actions, max_size=60), policies, st.booleans(), st.sampled_from(["Text", "JSON"]))
+@given(st.lists(actions, min_size=20, max_size=60), policies, st.booleans(), st.sampled_from(["Text", "JSON"]))
 def test_whatever_happens_the_promises_hold(
     walk: list[tuple[str, Any]], policy: Policy, freeze: bool, log_format: str
 ) -> None:
