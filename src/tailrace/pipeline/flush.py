@@ -53,9 +53,11 @@ class EndPolicy:
         return min(self.cap_s, self.done_wait_s(now_s, deadline_s))
 
     def shutdown_wait_s(self, now_s: float, deadline_s: float) -> float:
-        """How long the last flush may take (the whole shutdown phase has 2 s, lambda-platform.md 4.6)."""
-        margin_s = max(self._settings.margin_ms / 1000, _SHUTDOWN_MARGIN_S)
-        return max(0.0, deadline_s - margin_s - now_s)
+        """How long the last flush may take (the whole shutdown phase has 2 s, lambda-platform.md 4.6).
+
+        The margin for invocations is no measure here: a generous one would eat up the phase.
+        """
+        return max(0.0, deadline_s - _SHUTDOWN_MARGIN_S - now_s)
 
     @property
     def cap_s(self) -> float:
