@@ -38,7 +38,7 @@ def test_with_an_extension_it_is_asked_to_end_before_it_is_killed(tmp_path):
     async def main():
         async with environment(tmp_path, bootstrap=shell_runtime(tmp_path), extensions=[extension.path]) as (
             env,
-            story,
+            _,
         ):
             await invoke(env)
         assert env.process_exits["runtime"].exit_code in (0, None)

@@ -23,7 +23,7 @@ def test_a_shell_extension_gets_every_event_of_a_cold_and_a_warm_invocation_in_o
     extension = ShellExtension(tmp_path / "ext")
 
     async def main():
-        async with environment(tmp_path, ONE_LINE, extensions=[extension.path]) as (env, story):
+        async with environment(tmp_path, ONE_LINE, extensions=[extension.path]) as (env, _):
             cold, warm = await invoke(env), await invoke(env)
             ids = [cold.answer.request_id, warm.answer.request_id]
             assert json.loads((extension.out / "registered").read_text()) == {
@@ -33,9 +33,9 @@ def test_a_shell_extension_gets_every_event_of_a_cold_and_a_warm_invocation_in_o
             }
             assert (extension.out / "subscribed").read_text() == '"OK"'
         assert env.extension_exits == {"shell-ext": 0}
-        return ids, story, env
+        return ids, env
 
-    ids, story, env = run(main())
+    ids, env = run(main())
     assert [(event["eventType"], event.get("requestId")) for event in extension.events] == [
         ("INVOKE", ids[0]),
         ("INVOKE", ids[1]),
@@ -226,7 +226,8 @@ def test_an_extension_that_never_gets_ready_does_not_hang_the_start(tmp_path, na
 
 
 def test_extensions_see_the_platforms_variables_without_the_runtimes(tmp_path):
-    script = f"#!{sys.executable} -IS\nimport json, os, signal\nprint(json.dumps(dict(os.environ)), flush=True)\nsignal.pause()\n"
+    program = "import json, os, signal\nprint(json.dumps(dict(os.environ)), flush=True)\nsignal.pause()\n"
+    script = f"#!{sys.executable} -IS\n{program}"
     path = executable(tmp_path / "dumper", script)
 
     async def main():

@@ -238,7 +238,7 @@ def test_a_taken_port_is_told(tmp_path):
             first = InvokeServer(env, port=0)
             await first.start()
             port = int(first.url.rpartition(":")[2])
-            with pytest.raises(EnvironmentStartError, match="address already in use.*choose another port"):
+            with pytest.raises(EnvironmentStartError, match=r"address already in use.*choose another port"):
                 await InvokeServer(env, port=port).start()
             await first.stop()
             await until(lambda: True)

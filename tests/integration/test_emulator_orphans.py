@@ -32,7 +32,8 @@ from tailrace.emulator.workspace import Workspace
 
 async def main():
     with Workspace.create(Path(sys.argv[2])) as workspace:
-        config = build_function(FunctionOptions("app.handler", Path(sys.argv[1]), extensions=[Path(sys.argv[3])]), workspace)
+        options = FunctionOptions("app.handler", Path(sys.argv[1]), extensions=[Path(sys.argv[3])])
+        config = build_function(options, workspace)
         async with ExecutionEnvironment(config, workspace=workspace) as environment:
             await environment.start()
             result = await environment.invoke(new_invocation(b"{}", environment.now_ns()))
@@ -48,9 +49,10 @@ except KeyboardInterrupt:
 """
 
 EXTENSION = """#!/bin/sh
-id=$(curl -s -D - -o /dev/null -X POST "http://$AWS_LAMBDA_RUNTIME_API/2020-01-01/extension/register" \\
-    -H "Lambda-Extension-Name: sleeper" -d '{"events":["SHUTDOWN"]}' | tr -d '\\r' | sed -n 's/^[Ll]ambda-[Ee]xtension-[Ii]dentifier: //p')
-exec curl -s "http://$AWS_LAMBDA_RUNTIME_API/2020-01-01/extension/event/next" -H "Lambda-Extension-Identifier: $id"
+api="http://$AWS_LAMBDA_RUNTIME_API/2020-01-01/extension"
+head=$(curl -s -D - -o /dev/null -X POST "$api/register" -H "Lambda-Extension-Name: sleeper" -d '{"events":[]}')
+id=$(echo "$head" | tr -d '\\r' | sed -n 's/^[Ll]ambda-[Ee]xtension-[Ii]dentifier: //p')
+exec curl -s "$api/event/next" -H "Lambda-Extension-Identifier: $id"
 """
 
 
@@ -93,7 +95,7 @@ def test_the_next_start_ends_what_a_killed_emulator_left_and_removes_its_folder(
 
 
 def test_the_environment_of_a_living_emulator_is_left_alone(emulator):
-    process, children, folder = emulator
+    _, children, folder = emulator
     assert clean_up(folder) == 0
     assert all(is_alive(pid) for pid in children)
     assert len(list(folder.iterdir())) == 1

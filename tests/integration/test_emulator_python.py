@@ -16,7 +16,10 @@ from tailrace.errors import EnvironmentEndedError, EnvironmentStartError
 
 
 def test_a_cold_and_a_warm_invocation_of_a_python_function(tmp_path):
-    source = "print('import')\nn = 0\ndef handler(event, context):\n    global n\n    n += 1\n    print('call', n)\n    return {'n': n, 'id': context.aws_request_id, 'event': event}\n"
+    source = (
+        "print('import')\nn = 0\ndef handler(event, context):\n    global n\n"
+        "    n += 1\n    print('call', n)\n    return {'n': n, 'id': context.aws_request_id, 'event': event}\n"
+    )
 
     async def main():
         async with environment(tmp_path, source) as (env, story):
@@ -45,7 +48,10 @@ def test_a_cold_and_a_warm_invocation_of_a_python_function(tmp_path):
 
 
 def test_an_exception_is_the_invokers_and_the_process_goes_on(tmp_path):
-    source = "n = 0\ndef handler(event, context):\n    global n\n    n += 1\n    if n == 1: raise KeyError('stock')\n    return n\n"
+    source = (
+        "n = 0\ndef handler(event, context):\n    global n\n"
+        "    n += 1\n    if n == 1: raise KeyError('stock')\n    return n\n"
+    )
 
     async def main():
         async with environment(tmp_path, source) as (env, _):
@@ -137,7 +143,10 @@ def test_freezing_really_stops_the_tree_with_a_grandchild_of_another_session(tmp
 
 
 def test_invocations_that_come_together_run_one_after_the_other(tmp_path):
-    source = "busy = 0\ndef handler(event, context):\n    global busy\n    busy += 1\n    now = busy\n    busy -= 1\n    return [event, now]\n"
+    source = (
+        "busy = 0\ndef handler(event, context):\n    global busy\n    busy += 1\n"
+        "    now = busy\n    busy -= 1\n    return [event, now]\n"
+    )
 
     async def main():
         async with environment(tmp_path, source) as (env, story):
@@ -221,7 +230,10 @@ def test_a_runtime_that_cannot_be_started_at_all_is_said_so(tmp_path):
 
 
 def test_leaving_in_the_middle_of_an_invocation_ends_everything(tmp_path):
-    source = "import os, time\ndef handler(event, context):\n    print('pid', os.getpid(), flush=True)\n    time.sleep(1000)\n"
+    source = (
+        "import os, time\ndef handler(event, context):\n"
+        "    print('pid', os.getpid(), flush=True)\n    time.sleep(1000)\n"
+    )
 
     async def main():
         async with environment(tmp_path, source, timeout_s=60) as (env, story):

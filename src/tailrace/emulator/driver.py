@@ -13,11 +13,12 @@ from tailrace.emulator.api_server import ApiServer
 from tailrace.emulator.function import FunctionConfig, Invocation
 from tailrace.emulator.invocations import InvocationQueue, PendingInvocation
 from tailrace.emulator.ledger_line import LedgerWatch
+from tailrace.emulator.linux import require_linux
 from tailrace.emulator.machine import effects, facts
 from tailrace.emulator.machine.environment import Environment
 from tailrace.emulator.observer import InvocationResult, Observer, ProcessExit, SilentObserver
 from tailrace.emulator.process_environment import extension_variables, process_environment
-from tailrace.emulator.sandbox import ProcessStartError, Sandbox, require_linux
+from tailrace.emulator.sandbox import ProcessStartError, Sandbox
 from tailrace.emulator.steady_clock import SteadyClock
 from tailrace.emulator.telemetry_log import TelemetryEntry, TelemetryLog
 from tailrace.emulator.telemetry_sender import TelemetrySender
@@ -78,6 +79,7 @@ class ExecutionEnvironment:
         self._owns_workspace = workspace is None
         self._machine_factory = machine_factory
         self._started = False
+        self._closed = False
         self._machine: Machine | None = None
         self._facts: deque[facts.Fact] = deque()
         self._handling = False
@@ -132,10 +134,10 @@ class ExecutionEnvironment:
             raise EnvironmentStartError(f"cannot listen on 127.0.0.1: {error.strerror}") from error
         self._workspace.bind_address(self._api.address)
         self._sandbox = Sandbox(self, self._api.address, self.config.code_dir)
-        variables = extension_variables(self.config, self._workspace.spool_dir)
-        self._machine = self._machine_factory(self.config, self._api.address, variables)
         self._memory_handle = loop.call_later(_MEMORY_PERIOD_S, self._memory_due)
         self._started = True
+        variables = extension_variables(self.config, self._workspace.spool_dir)
+        self._machine = self._machine_factory(self.config, self._api.address, variables)
 
     def submit(self, invocation: Invocation) -> PendingInvocation:
         """Hand in an invocation; it runs when those before it are closed.
@@ -166,8 +168,9 @@ class ExecutionEnvironment:
             await self._close()
 
     async def _close(self) -> None:
-        machine, self._machine = self._machine, None
-        if machine is not None:
+        self._machine = None
+        if self._started and not self._closed:
+            self._closed = True
             self._timers.clear()
             self._memory_handle.cancel()
             if not self._ended.done():

@@ -44,6 +44,8 @@ def _merge_folder(layer: Path, opt_dir: Path) -> int:
     n_bytes = 0
     for folder, folders, files in os.walk(layer):
         target = opt_dir / Path(folder).relative_to(layer)
+        if target.is_symlink() or target.is_file():
+            target.unlink()  # never written through: an earlier layer's link may lead anywhere
         target.mkdir(exist_ok=True)
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in [*files, *links]:

@@ -83,11 +83,11 @@ def children(pid: int) -> list[int]:
         if data:
             found += map(int, data.split())
         elif data is None and not _HAS_CHILDREN_FILES:
-            return _children_by_scan(pid)
+            return children_by_scan(pid)
     return found
 
 
-def _children_by_scan(pid: int) -> list[int]:
+def children_by_scan(pid: int) -> list[int]:
     """For kernels without the `children` files."""
     return [stat_.pid for stat_ in map(stat, all_pids()) if stat_ is not None and stat_.parent == pid]
 

@@ -9,7 +9,6 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from tailrace.emulator import subreaper
 from tailrace.emulator.memory import MemoryMeter
 from tailrace.emulator.output import OutputPipe
 from tailrace.emulator.process_tree import ProcessTree, send
-from tailrace.errors import EnvironmentStartError
 
 
 class SandboxListener(Protocol):
@@ -52,12 +50,6 @@ class _Main:
     pidfd: int
 
 
-def require_linux() -> None:
-    """Raises `EnvironmentStartError` elsewhere: process control here is made of Linux's own means."""
-    if sys.platform != "linux":
-        raise EnvironmentStartError(f"the local execution environment needs Linux; this system is {sys.platform}")
-
-
 class Sandbox:
     """Starts processes in groups of their own, reads what they print, and controls all that they start.
 
@@ -66,7 +58,6 @@ class Sandbox:
     """
 
     def __init__(self, listener: SandboxListener, api_address: str, working_dir: Path) -> None:
-        require_linux()
         self._listener = listener
         self._working_dir = working_dir
         self._tree = ProcessTree(api_address)

@@ -113,7 +113,7 @@ class TelemetrySender:
         for client in self._clients.values():
             client.close()
         self._clients.clear()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, asyncio.sleep(0), return_exceptions=True)
 
     async def _run(self, effect: PostTelemetry) -> None:
         status, error = 0, ""

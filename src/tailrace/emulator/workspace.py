@@ -144,7 +144,7 @@ def _end_processes(processes: Mapping[int, int], api_address: str) -> None:
         alive = [pid for pid, start in processes.items() if _is_same(pid, start)]
         found = set(alive).union(*(procfs.descendants(pid) for pid in alive))
         if api_address:
-            found |= {pid for pid in procfs.all_pids() if _bears(pid, api_address)}
+            found |= {pid for pid in procfs.all_pids() if pid != os.getpid() and _bears(pid, api_address)}
         if not found:
             return
         for pid in found:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from support.emulator_async import run, until
 from tailrace.emulator.api_server import ApiServer
@@ -60,10 +61,8 @@ def test_stopping_drops_clients_that_wait():
         writer.write(b"GET /next HTTP/1.1\r\n\r\n")
         await until(lambda: facts != [])
         await server.stop()
-        try:
+        with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
-        except ConnectionResetError:
-            pass
         writer.close()
 
     run(main())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 
 from hypothesis import given
@@ -46,7 +47,7 @@ def test_a_line_of_just_the_limit_stays_whole():
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=8), st.integers(1, 20))
 def test_where_the_stream_is_cut_into_chunks_makes_no_difference(data, cuts, max_bytes):
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    chunks = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    chunks = [data[start:end] for start, end in itertools.pairwise(edges)]
     assert lines_of(chunks, max_bytes) == lines_of([data], max_bytes)
 
 

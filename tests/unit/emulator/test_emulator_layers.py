@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import stat
+import zipfile
+
+import pytest
+
+from tailrace.emulator import layers as layers_module
+from tailrace.emulator.layers import merge_layers
+from tailrace.errors import UsageError
+
+
+def make_zip(path, entries):
+    """Entries are (name, content, mode); a mode of 0 is what a system without modes writes."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content, mode in entries:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16 | 0x20
+            archive.writestr(info, content)
+    return path
+
+
+def test_later_layers_lie_over_earlier_ones_and_modes_are_kept(tmp_path):
+    folder = tmp_path / "first"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "tool").write_text("old")
+    (folder / "bin" / "tool").chmod(0o755)
+    (folder / "only-here").write_text("1")
+    (folder / "link").symlink_to("only-here")
+    archive = make_zip(
+        tmp_path / "second.zip",
+        [("bin/", "", stat.S_IFDIR | 0o755), ("bin/tool", "new", 0o100750), ("plain", "x", 0), ("d/e/f", "deep", 0)],
+    )
+    merge_layers([folder, archive], tmp_path / "opt")
+    opt = tmp_path / "opt"
+    assert (opt / "bin" / "tool").read_text() == "new"
+    assert stat.S_IMODE((opt / "bin" / "tool").stat().st_mode) == 0o750
+    assert stat.S_IMODE((opt / "plain").stat().st_mode) == 0o644
+    assert (opt / "only-here").read_text() == "1"
+    assert (opt / "link").is_symlink()
+    assert (opt / "d" / "e" / "f").read_text() == "deep"
+    assert (folder / "bin" / "tool").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "a/.."])
+def test_an_entry_that_leads_outside_is_refused(tmp_path, name):
+    archive = make_zip(tmp_path / "layer.zip", [(name, "x", 0o644)])
+    with pytest.raises(UsageError, match="leads outside /opt"):
+        merge_layers([archive], tmp_path / "opt")
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_link_inside_is_kept_one_outside_refused_and_none_is_written_through(tmp_path):
+    link = stat.S_IFLNK | 0o777
+    inside = make_zip(
+        tmp_path / "a.zip", [("lib/x.so.1", "x", 0o644), ("lib/x.so", "x.so.1", link), ("l", "/opt/lib", link)]
+    )
+    merge_layers([inside], tmp_path / "opt")
+    assert (tmp_path / "opt" / "lib" / "x.so").read_text() == "x"
+    assert (tmp_path / "opt" / "l" / "x.so").read_text() == "x"
+    for destination in ("/etc", "../..", "/opt/../etc"):
+        archive = make_zip(tmp_path / "b.zip", [("out", destination, link), ("out/passwd", "x", 0o644)])
+        with pytest.raises(UsageError, match="outside /opt"):
+            merge_layers([archive], tmp_path / "opt2")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "victim").mkdir()
+    (folder / "out").symlink_to(tmp_path / "victim")
+    with pytest.raises(UsageError, match="leads outside /opt"):
+        merge_layers([folder, make_zip(tmp_path / "c.zip", [("out/file", "x", 0o644)])], tmp_path / "opt3")
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
+def test_a_folder_with_a_link_in_the_way_of_a_later_folder_is_not_written_through(tmp_path):
+    first, second, victim = tmp_path / "first", tmp_path / "second", tmp_path / "victim"
+    for folder in (first, second / "out", victim):
+        folder.mkdir(parents=True)
+    (first / "out").symlink_to(victim)
+    (second / "out" / "file").write_text("x")
+    merge_layers([first, second], tmp_path / "opt")
+    assert list(victim.iterdir()) == []
+    assert (tmp_path / "opt" / "out" / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "does not exist"), (b"text", "neither a folder nor a zip file")])
+def test_what_is_no_layer_is_named(tmp_path, content, words):
+    path = tmp_path / "layer.zip"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=words) as caught:
+        merge_layers([path], tmp_path / "opt")
+    assert str(path) in str(caught.value)
+
+
+def test_a_damaged_zip_is_named(tmp_path):
+    path = make_zip(tmp_path / "layer.zip", [("a", "hello hello", 0o644)])
+    path.write_bytes(path.read_bytes().replace(b"hello hello", b"jello hello"))
+    with pytest.raises(UsageError, match="cannot be unpacked"):
+        merge_layers([path], tmp_path / "opt")
+
+
+def test_more_than_lambda_allows_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(layers_module, "MAX_UNPACKED_BYTES", 10)
+    archive = make_zip(tmp_path / "layer.zip", [("a", "x" * 11, 0o644)])
+    with pytest.raises(UsageError, match="larger than"):
+        merge_layers([archive], tmp_path / "opt")
+    assert not (tmp_path / "opt" / "a").exists()
