@@ -85,6 +85,7 @@ class Lifecycle:
             return
         extension = self._extension_of(fact.process)
         if extension is None:
+            self._forget_internal_subscribers()
             fatal = runtime_exited(fact.exit_code, fact.signal)
         else:
             self._state.telemetry.forget(extension.name)
@@ -244,6 +245,12 @@ class Lifecycle:
             self._shutdown.process_ended(process)
         else:
             self._fail(self._state.note_fatal(fatal))
+
+    def _forget_internal_subscribers(self) -> None:
+        """They listened in the runtime's process."""
+        for extension in self._state.registry.all():
+            if not extension.is_external:
+                self._state.telemetry.forget(extension.name)
 
     def _extension_of(self, process: str) -> Extension | None:
         if process == RUNTIME:

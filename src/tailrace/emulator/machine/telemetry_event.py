@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from tailrace.protocol.platform_events import as_version, event
 from tailrace.protocol.telemetry_api import EXTENSION, FUNCTION, PLATFORM, SCHEMA_2022_07_01
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class TelemetryEvent:
     """`record` is the newest form. `line` is what a process wrote, where it did; `raw` its JSON text where the record
@@ -47,7 +49,7 @@ class TelemetryEvent:
         if self.raw is not None and schema_version > SCHEMA_2022_07_01:
             text = f'{{"time":"{self.time}","type":"{self.type}","record":{self.raw}}}'
         else:
-            text = json.dumps(self.mapping(schema_version), ensure_ascii=False, separators=(",", ":"))
+            text = _ENCODER.encode(self.mapping(schema_version))
         return text.encode("utf-8", "backslashreplace")
 
     def _record(self, schema_version: str) -> object:

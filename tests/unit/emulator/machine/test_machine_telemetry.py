@@ -367,3 +367,19 @@ def test_a_subscriber_whose_process_ended_is_forgotten() -> None:
     delivery = world.posts()[0].delivery
     world.exit(ext("a"), 1)
     assert world.of(AbandonTelemetry)[0].delivery == delivery
+
+
+def test_an_internal_subscriber_ends_with_the_runtime() -> None:
+    world = World("a")
+    world.feed(facts.InitRequested())
+    world.register("a", "SHUTDOWN")
+    pending = world.extension_next("a")
+    world.register("inner", "INVOKE")
+    world.subscribe("inner")
+    world.extension_next("inner")
+    world.runtime_next()
+    world.shut_down()
+    assert world.posts("inner")
+    world.exit("runtime", None, "SIGTERM")
+    assert world.of(AbandonTelemetry)
+    assert world.event(pending)["eventType"] == "SHUTDOWN"
