@@ -70,9 +70,13 @@ def split_events(body: bytes) -> SplitBody:
     events: list[Event] = []
     if in_array:
         start = skip_blanks(text, start + 1)
-    if depth_is_within(body, MAX_DEPTH):
-        start = _take_quickly(text, start, in_array, events)
-    start = _take_carefully(text, start, in_array, events)
+    is_shallow = depth_is_within(body, MAX_DEPTH)
+    taken: int | None = start
+    while taken is not None:
+        start = _take_quickly(text, taken, in_array, events) if is_shallow else taken
+        taken = _take_one_carefully(text, start, in_array, events)
+    if in_array and text.startswith("]", start):
+        start = skip_blanks(text, start + 1)
     return SplitBody(events, len(text[start:].encode("utf-8")))
 
 
@@ -91,22 +95,20 @@ def _take_quickly(text: str, index: int, in_array: bool, events: list[Event]) ->
     return index
 
 
-def _take_carefully(text: str, index: int, in_array: bool, events: list[Event]) -> int:
-    """The same for what the C scanner gives up on: every value that is JSON at all is taken."""
-    while index < len(text):
-        if in_array and text[index] == "]":
-            return skip_blanks(text, index + 1)
-        stop = _end_of_value(text, index)
-        if stop is None:
-            return index
-        raw = text[index:stop]
-        try:
-            event = Event(_on_one_line(raw), _decode(raw, 2))
-        except (ValueError, RecursionError):
-            return index
-        events.append(event)
-        index = _next_element(text, stop, in_array)
-    return index
+def _take_one_carefully(text: str, index: int, in_array: bool, events: list[Event]) -> int | None:
+    """Append one event that the C scanner gave up on, if it is JSON at all; the index of what follows, or None."""
+    if index >= len(text) or (in_array and text[index] == "]"):
+        return None
+    stop = _end_of_value(text, index)
+    if stop is None:
+        return None
+    raw = text[index:stop]
+    try:
+        event = Event(_on_one_line(raw), _decode(raw, 2))
+    except (ValueError, RecursionError):
+        return None
+    events.append(event)
+    return _next_element(text, stop, in_array)
 
 
 def _next_element(text: str, index: int, in_array: bool) -> int:

@@ -134,6 +134,15 @@ def test_invalid_utf8_is_replaced_and_its_neighbours_survive() -> None:
     assert split.events[1].value == {"time": "t", "type": "function", "record": "a\ufffd\ufffdb"}
 
 
+def test_many_odd_events_among_good_ones_all_come_out_in_order() -> None:
+    odd = '{"type":"function","record":' + "9" * 5000 + "}"
+    good = [json.dumps({"type": "function", "record": number}) for number in range(200)]
+    mixed = [text for text in good for text in (odd, text)]
+    split = split_events(f"[{','.join(mixed)}]".encode())
+    assert [event.raw for event in split.events] == mixed
+    assert split.unparsable_bytes == 0
+
+
 def test_a_huge_integer_beside_a_request_id_hides_neither() -> None:
     record = '{"requestId":"r","n":' + "9" * 10_000 + "}"
     [event] = split_events(f'[{{"type":"platform.start","record":{record}}}]'.encode()).events
