@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tailrace.emulator.build import FunctionOptions, build_function
-from tailrace.emulator.driver import ExecutionEnvironment
+from tailrace.emulator.driver import ExecutionEnvironment, MachineFactory, make_machine
 from tailrace.emulator.function import Answer, Invocation
 from tailrace.emulator.invocations import new_invocation
 from tailrace.emulator.machine.effects import ReportInit, WriteLog
@@ -84,6 +84,7 @@ async def environment(
     timeout_s: float = 3.0,
     freeze: bool = True,
     start: bool = True,
+    machine_factory: MachineFactory = make_machine,
 ) -> AsyncIterator[tuple[ExecutionEnvironment, Story]]:
     """An environment of a function whose module is `source`, initialised unless told otherwise."""
     parent = tmp_path / "environments"
@@ -101,7 +102,7 @@ async def environment(
     story = Story()
     with Workspace.create(parent) as workspace:
         config = build_function(options, workspace)
-        async with ExecutionEnvironment(config, story, workspace=workspace) as env:
+        async with ExecutionEnvironment(config, story, workspace=workspace, machine_factory=machine_factory) as env:
             if start:
                 await env.start()
             yield env, story

@@ -62,6 +62,9 @@ class ExecutionEnvironment:
     never goes back. `record_telemetry` may be switched off where an environment lives long.
     """
 
+    isolation = "process"
+    """Plain child processes: the host's files, network and clock are theirs too."""
+
     def __init__(
         self,
         config: FunctionConfig,

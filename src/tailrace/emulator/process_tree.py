@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 from tailrace.emulator import procfs
 
-_MAX_ROUNDS = 1000
+_MAX_ROUNDS = 200
 _MAX_LOOKS = 100
 
 

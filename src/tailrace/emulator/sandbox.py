@@ -20,6 +20,8 @@ from tailrace.emulator.memory import MemoryMeter
 from tailrace.emulator.output import OutputPipe
 from tailrace.emulator.process_tree import ProcessTree, send
 
+_GONE_WITHIN_S = 5.0
+
 
 class SandboxListener(Protocol):
     """What the sandbox reports, always from the event loop's thread."""
@@ -87,7 +89,7 @@ class Sandbox:
         except OSError as error:
             pipe.close()
             code = errno.errorcode.get(error.errno or 0, "EUNKNOWN")
-            raise ProcessStartError(code, error.strerror or str(error)) from error
+            raise ProcessStartError(code, _why(Path(command[0]), error)) from error
         pipe.close_write_end()
         self._adopt(name, generation, popen, pipe)
 
@@ -189,10 +191,12 @@ class Sandbox:
     async def close(self) -> None:
         """End every process and wait until all are gone. Their exits are reported as usual."""
         try:
-            while self._mains:
-                self._kill_all()
+            self._kill_all()
+            async with asyncio.timeout(_GONE_WITHIN_S):
                 await self._all_gone.wait()
             self._kill_all()
+        except TimeoutError:  # one hangs in the kernel, where no signal reaches it: it ends when it comes back
+            pass
         finally:
             self._release()
 
@@ -205,6 +209,16 @@ class Sandbox:
             self._forget(main)
         atexit.unregister(self._kill_all)
         subreaper.release()
+
+
+def _why(program: Path, error: OSError) -> str:
+    """What the operating system said, and where its words mislead, what they mean."""
+    said = error.strerror or str(error)
+    if error.errno == errno.ENOEXEC:
+        return f"{said}; a script's first line names its interpreter, for example #!/bin/sh"
+    if error.errno == errno.ENOENT and program.exists():
+        return f"{said}: the interpreter that its first line names"
+    return said
 
 
 def _signal_name(number: int) -> str:

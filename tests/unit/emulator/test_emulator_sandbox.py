@@ -138,6 +138,19 @@ def test_a_file_that_cannot_be_run_is_refused_with_its_errno(tmp_path, content, 
     run(main())
 
 
+def test_a_script_whose_interpreter_is_missing_is_not_said_to_be_missing_itself(tmp_path):
+    path = tmp_path / "program"
+    path.write_text("#!/no/such/interpreter\n")
+    path.chmod(0o755)
+
+    async def main():
+        async with sandbox(tmp_path) as (box, _):
+            with pytest.raises(ProcessStartError, match="the interpreter that its first line names"):
+                box.start("runtime", 1, [str(path)], ENVIRON)
+
+    run(main())
+
+
 def test_freezing_stops_the_whole_tree_even_what_changed_its_session(tmp_path):
     async def main():
         async with sandbox(tmp_path) as (box, listener):
