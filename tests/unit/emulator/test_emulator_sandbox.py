@@ -202,16 +202,26 @@ def test_killing_a_process_takes_everything_it_started_and_nothing_else(tmp_path
 
 
 def test_a_polite_signal_reaches_the_group_and_an_old_generation_is_left_alone(tmp_path):
+    family = (
+        "import os, signal\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
+        "child = os.fork()\n"
+        "name = b'parent' if child else b'child'\n"
+        "os.write(1, name + b' up\\n')\n"
+        "signal.sigwait({signal.SIGTERM})\n"
+        "os.write(1, name + b' told\\n')\n"
+        "if child: os.wait()\n"
+    )
+
     async def main():
         async with sandbox(tmp_path) as (box, listener):
-            script = (
-                "trap 'echo parent; exit 0' TERM; (trap 'echo child; exit 0' TERM; echo up; sleep 1000 & wait) & wait"
-            )
-            box.start("runtime", 2, shell(script), ENVIRON)
-            await until(lambda: "up" in listener.lines)
+            box.start("runtime", 2, python(family), ENVIRON)
+            await until(lambda: {"parent up", "child up"} <= set(listener.lines))
             box.signal("runtime", 1, "SIGTERM")
             box.signal("runtime", 2, "SIGTERM")
-            await until(lambda: listener.exits != [] and {"parent", "child"} <= set(listener.lines))
+            await until(lambda: listener.exits != [])
+            assert {"parent told", "child told"} <= set(listener.lines)
+            assert listener.exits == [("runtime", 2, 0, None)]
 
     run(main())
 
