@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -41,23 +40,17 @@ def command(
     invocations: int,
     pause_s: float,
     as_json: bool,
-    handler: str,
-    code_dir: Path,
-    bootstrap: Path | None,
-    python: Path | None,
-    extensions: tuple[str, ...],
-    layers: tuple[Path, ...],
-    variables: tuple[str, ...],
-    timeout_s: float,
-    memory_mb: int,
-    log_format: str,
-    no_freeze: bool,
+    **function: Any,
 ) -> int:
     """Run HANDLER (module.function) in a local Lambda environment and print what CloudWatch would show.
 
     Exit code 0 when every invocation succeeded, 1 when a function failed, 2 for wrong usage, 3 when the
     environment could not start.
     """
+    from tailrace.emulator.linux import require_linux
+
+    require_linux()
+
     import sys
 
     from rich.console import Console
@@ -66,13 +59,10 @@ def command(
     from tailrace.cli.session import FunctionArguments, prepared
     from tailrace.emulator.run_loop import run
 
-    arguments = FunctionArguments(
-        handler, code_dir, bootstrap, python, extensions, layers, variables, timeout_s, memory_mb, log_format, no_freeze
-    )
     payload = read_event(event, sys.stdin)
     plan = Plan(payload, invocations, pause_s)
     console = Console(stderr=as_json, highlight=False)
-    with prepared(arguments) as (config, workspace):
+    with prepared(FunctionArguments(**function)) as (config, workspace):
         return run(run_function(config, workspace, plan, console, as_json))
 
 

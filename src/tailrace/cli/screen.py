@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tailrace.cli.accounts import ledger_rows, ledger_table, subscriber_lines
-from tailrace.cli.session import ISOLATION
+from tailrace.cli.session import ISOLATION, OUR_EXTENSION
 from tailrace.cli.story import FrozenPart, InitPart, InvokePart, ShutdownPart, Story
 from tailrace.cli.waterfall import waterfall
 from tailrace.emulator.function import FunctionConfig
@@ -35,6 +35,7 @@ class Screen(SilentObserver):
         self._quiet = quiet
         self._frozen_at_ns: int | None = None
         self._reason = ""
+        self._has_agent = False
 
     # what the environment tells
 
@@ -77,6 +78,7 @@ class Screen(SilentObserver):
 
     def headline(self, config: FunctionConfig) -> None:
         """One dim line that says what runs and how."""
+        self._has_agent = any(extension.name == OUR_EXTENSION for extension in config.extensions)
         facts = [
             f"tailrace {__version__}",
             "local Lambda environment",
@@ -111,6 +113,8 @@ class Screen(SilentObserver):
         self._print(Text("  telemetry"))
         for sentence in subscriber_lines(telemetry):
             self._print(Text(f"    {sentence}"))
+        if self._has_agent:
+            self._print(Text("    the agent left no ledger: it was killed before it could write one", style="red"))
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
@@ -124,3 +128,4 @@ class Screen(SilentObserver):
         if dim and self._console.is_terminal and not self._console.no_color:
             shown = f"\x1b[2m{shown}\x1b[0m"
         self._console.file.write(shown + "\n")
+        self._console.file.flush()

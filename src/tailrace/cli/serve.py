@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -35,32 +34,22 @@ Examples:
 def command(
     port: int,
     quiet: bool,
-    handler: str,
-    code_dir: Path,
-    bootstrap: Path | None,
-    python: Path | None,
-    extensions: tuple[str, ...],
-    layers: tuple[Path, ...],
-    variables: tuple[str, ...],
-    timeout_s: float,
-    memory_mb: int,
-    log_format: str,
-    no_freeze: bool,
+    **function: Any,
 ) -> int:
     """Keep HANDLER running in a local Lambda environment and answer the Lambda Invoke API on 127.0.0.1.
 
     Any function name is taken for this function. One call runs at a time; others wait in a bounded queue, then
     they are refused with 429. Ctrl-C shuts the environment down as Lambda does.
     """
+    from tailrace.emulator.linux import require_linux
+
+    require_linux()
     from rich.console import Console
 
     from tailrace.cli.session import FunctionArguments, prepared
     from tailrace.emulator.run_loop import run
 
-    arguments = FunctionArguments(
-        handler, code_dir, bootstrap, python, extensions, layers, variables, timeout_s, memory_mb, log_format, no_freeze
-    )
-    with prepared(arguments) as (config, workspace):
+    with prepared(FunctionArguments(**function)) as (config, workspace):
         return run(serve_function(config, workspace, Console(highlight=False), port, quiet))
 
 

@@ -1,0 +1,47 @@
+"""Ctrl-C and SIGTERM end a run at once, with a word about it, and leave no process behind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.commands import TAILRACE, write_function
+
+FUNCTION = """
+import os, time
+def handler(event, context):
+    print("working as", os.getpid(), flush=True)
+    time.sleep(600)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code", "words"),
+    [
+        (signal.SIGINT, 130, "interrupted; everything that was started has been stopped"),
+        (signal.SIGTERM, 143, "ended by SIGTERM; everything that was started has been stopped"),
+    ],
+)
+def test_a_signal_ends_a_run_and_all_that_it_started(
+    tmp_path: Path, number: signal.Signals, exit_code: int, words: str
+) -> None:
+    code = write_function(tmp_path / "shop", FUNCTION)
+    command = [TAILRACE, "run", "app.handler", "--code", code, "--timeout", "900", "--extension", "tailrace"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    pid = next(int(line.split()[-1]) for line in process.stdout if line.startswith("working as"))
+
+    process.send_signal(number)
+    _, told = process.communicate(timeout=30)
+
+    assert process.returncode == exit_code
+    assert words in told
+    assert "Traceback" not in told
+    assert not is_alive(pid)
