@@ -184,7 +184,7 @@ def test_an_extension_of_a_layer_runs_beside_one_given_by_its_path(tmp_path):
     assert "platform.report" in types(single.telemetry)
 
 
-def test_the_ledger_is_the_last_such_line_of_the_living_generation(tmp_path):
+def test_the_ledger_is_the_last_such_line_that_the_extension_printed(tmp_path):
     say = """echo '{"type":"tailrace.ledger","file:///x":{"received":%d}}';"""
     extension = ShellExtension(tmp_path / "ext", at_invoke=say % 1, at_shutdown=say % 2)
 

@@ -13,12 +13,12 @@ from tailrace.emulator.machine.facts import HttpAbandoned, HttpRequested
 class ApiServer:
     """One listener for all in-sandbox APIs (lambda-platform.md 0.4), on a free port of 127.0.0.1.
 
-    `emit` takes each fact as it happens and may call `respond` before it returns.
+    `emit` takes each fact as it happens and may call `respond` before it returns. `now_ns` is the machine's clock.
     """
 
-    def __init__(self, emit: Callable[[HttpRequested | HttpAbandoned], None]) -> None:
+    def __init__(self, emit: Callable[[HttpRequested | HttpAbandoned], None], now_ns: Callable[[], int]) -> None:
         self._emit = emit
-        self._server = HttpServer(self)
+        self._server = HttpServer(self, now_ns=now_ns)
         self._numbers = itertools.count(1)
         self._connections: dict[int, HttpConnection] = {}
         self._exchanges: dict[HttpConnection, int] = {}
@@ -47,7 +47,11 @@ class ApiServer:
         self._connections[exchange] = connection
         self._exchanges[connection] = exchange
         path = request.target.partition("?")[0]
-        self._emit(HttpRequested(exchange, request.method, path, request.headers, request.body, request.truncated))
+        self._emit(
+            HttpRequested(
+                exchange, request.method, path, request.headers, request.body, request.truncated, request.began_ns
+            )
+        )
 
     def client_gone(self, connection: HttpConnection) -> None:
         exchange = self._exchanges.pop(connection, None)

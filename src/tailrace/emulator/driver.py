@@ -128,7 +128,7 @@ class ExecutionEnvironment:
         self._queue = InvocationQueue(self._begin_invocation)
         self._timers = Timers(self.now_ns, lambda name: self._feed(facts.TimerFired(name)))
         self._sender = TelemetrySender(self._feed)
-        self._api = ApiServer(self._http_happened)
+        self._api = ApiServer(self._http_happened, self.now_ns)
         if self._workspace is None:
             self._workspace = Workspace.create()
         try:
@@ -206,8 +206,9 @@ class ExecutionEnvironment:
 
     @property
     def ledger(self) -> Mapping[str, object] | None:
-        """The last ledger line that an extension of the present generation printed, decoded."""
-        return self._ledger.latest
+        """What the agent's ledgers say together, over all generations of its process; None where the last one was
+        killed before it printed its own, or no agent is there."""
+        return self._ledger.total
 
     # facts
 
@@ -255,7 +256,7 @@ class ExecutionEnvironment:
 
     def line_written(self, process: str, generation: int, text: str) -> None:
         if process.startswith(_EXTENSION_PREFIX):
-            self._ledger.line_written(process, text)
+            self._ledger.line_written(process, generation, text)
         self._feed(facts.LineWritten(process, generation, text))
 
     def process_exited(self, process: str, generation: int, exit_code: int | None, signal_name: str | None) -> None:
@@ -273,7 +274,7 @@ class ExecutionEnvironment:
     # effects
 
     def _spawn(self, effect: effects.SpawnProcess) -> None:
-        self._ledger.process_started(effect.process)
+        self._ledger.process_started(effect.process, effect.generation)
         environ = process_environment(effect.process, effect.environ, self.config)
         command = self._commands[effect.process]
         try:
@@ -295,8 +296,6 @@ class ExecutionEnvironment:
         self._timers.cancel(effect.timer)
 
     def _post_telemetry(self, effect: effects.PostTelemetry) -> None:
-        if self._telemetry_log is not None:
-            self._telemetry_log.attempted(effect)
         self._sender.post(effect)
 
     def _abandon_telemetry(self, effect: effects.AbandonTelemetry) -> None:
@@ -333,6 +332,10 @@ class ExecutionEnvironment:
     def _publish_event(self, effect: effects.PublishEvent) -> None:
         if self._telemetry_log is not None:
             self._telemetry_log.published(effect)
+
+    def _queue_event(self, effect: effects.QueueEvent) -> None:
+        if self._telemetry_log is not None:
+            self._telemetry_log.queued(effect)
 
     def _confirm_delivery(self, effect: effects.ConfirmDelivery) -> None:
         if self._telemetry_log is not None:
@@ -372,6 +375,7 @@ _EXECUTE: dict[type[Any], Callable[[ExecutionEnvironment, Any], None]] = {
     effects.CloseInvocation: ExecutionEnvironment._close_invocation,
     effects.WriteLog: ExecutionEnvironment._write_log,
     effects.PublishEvent: ExecutionEnvironment._publish_event,
+    effects.QueueEvent: ExecutionEnvironment._queue_event,
     effects.ConfirmDelivery: ExecutionEnvironment._confirm_delivery,
     effects.ReportInit: ExecutionEnvironment._report_init,
     effects.EndEnvironment: ExecutionEnvironment._end,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol, cast
@@ -25,7 +26,8 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 class Request:
     """A whole request. Header names are lower case; `target` is as sent, with its query.
 
-    `truncated` is true where the connection ended, or stopped making sense, before the body did.
+    `truncated` is true where the connection ended, or stopped making sense, before the body did. `began_ns` is when
+    its first bytes were read, by the server's clock.
     """
 
     method: str
@@ -34,6 +36,7 @@ class Request:
     body: bytes
     truncated: bool
     keep_alive: bool
+    began_ns: int
 
 
 class RequestHandler(Protocol):
@@ -70,8 +73,9 @@ def _one_line(value: str) -> str:
 class HttpConnection(asyncio.Protocol):
     """One client's connection: parses requests, keeps their order, writes each response in one go."""
 
-    def __init__(self, handler: RequestHandler, connections: set[HttpConnection]) -> None:
+    def __init__(self, handler: RequestHandler, connections: set[HttpConnection], now_ns: Callable[[], int]) -> None:
         self._handler = handler
+        self._now_ns = now_ns
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -131,6 +135,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._start_message()
+        self._began_ns = self._now_ns()
         self._in_head = True
 
     def on_url(self, url: bytes) -> None:
@@ -180,6 +185,7 @@ class HttpConnection(asyncio.Protocol):
             self._hand_over(self._waiting.popleft())
 
     def _start_message(self) -> None:
+        self._began_ns = 0
         self._url = b""
         self._method = ""
         self._keep_alive = True
@@ -192,7 +198,8 @@ class HttpConnection(asyncio.Protocol):
     def _deliver(self, *, truncated: bool) -> None:
         self._in_body = False
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        request = Request(self._method, self._url.decode("latin-1"), self._headers, body, truncated, self._keep_alive)
+        target = self._url.decode("latin-1")
+        request = Request(self._method, target, self._headers, body, truncated, self._keep_alive, self._began_ns)
         if self._current is None:
             self._hand_over(request)
         else:
@@ -254,10 +261,17 @@ def _text(value: bytes) -> str:
 
 
 class HttpServer:
-    """A listener on loopback and its open connections."""
+    """A listener on loopback and its open connections. `now_ns` tells when requests began."""
 
-    def __init__(self, handler: RequestHandler, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        handler: RequestHandler,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self._handler = handler
+        self._now_ns = now_ns
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
@@ -267,7 +281,10 @@ class HttpServer:
         """Bind and listen. Raises `OSError` when the port is taken."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: HttpConnection(self._handler, self._connections), self._host, self._port, backlog=128
+            lambda: HttpConnection(self._handler, self._connections, self._now_ns),
+            self._host,
+            self._port,
+            backlog=128,
         )
         self._port = self._server.sockets[0].getsockname()[1]
 

@@ -9,27 +9,51 @@ LEDGER_TYPE = "tailrace.ledger"
 
 
 class LedgerWatch:
-    """Keeps the last ledger line of the extension processes that run now.
+    """Keeps the last ledger line of every generation of every extension process.
 
-    A process that starts anew forgets its predecessor's line: killed before it printed its own, there is none.
+    Each generation counts from zero, so what happened to the environment's records is the sum of them.
     """
 
     def __init__(self) -> None:
-        self._by_process: dict[str, Mapping[str, object]] = {}
+        self._lines: dict[str, dict[int, Mapping[str, object]]] = {}
+        self._living: dict[str, int] = {}
+        self._latest = ""
 
-    def process_started(self, process: str) -> None:
-        self._by_process.pop(process, None)
+    def process_started(self, process: str, generation: int) -> None:
+        self._living[process] = generation
 
-    def line_written(self, process: str, text: str) -> None:
+    def line_written(self, process: str, generation: int, text: str) -> None:
         ledger = parse_ledger(text)
         if ledger is not None:
-            self._by_process.pop(process, None)
-            self._by_process[process] = ledger
+            self._lines.setdefault(process, {})[generation] = ledger
+            self._latest = process
 
     @property
-    def latest(self) -> Mapping[str, object] | None:
-        """The line as printed, decoded; None where no extension printed one."""
-        return next(reversed(self._by_process.values()), None)
+    def total(self) -> Mapping[str, object] | None:
+        """The sum over all generations that left a line, in the form of one.
+
+        None where no extension printed one, or the last generation of the one that did has not, because it was
+        killed before it could. Of several extensions with a ledger the one that printed last counts.
+        """
+        lines = self._lines.get(self._latest, {})
+        if self._living.get(self._latest) not in lines:
+            return None
+        total: Mapping[str, object] = {}
+        for ledger in lines.values():
+            total = _sum(total, ledger)
+        return total
+
+
+def _sum(left: Mapping[str, object], right: Mapping[str, object]) -> dict[str, object]:
+    """Counts added up, member by member and at every depth; of anything else the later one."""
+    total = {**left, **right}
+    for name in left.keys() & right.keys():
+        ours, theirs = left[name], right[name]
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            total[name] = _sum(ours, theirs)
+        elif isinstance(ours, int | float) and isinstance(theirs, int | float):
+            total[name] = ours + theirs
+    return total
 
 
 def parse_ledger(text: str) -> dict[str, object] | None:
@@ -38,6 +62,6 @@ def parse_ledger(text: str) -> dict[str, object] | None:
         return None
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and value.get("type") == LEDGER_TYPE else None

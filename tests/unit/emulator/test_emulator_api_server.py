@@ -12,7 +12,7 @@ from tailrace.emulator.machine.facts import HttpAbandoned, HttpRequested
 def test_requests_become_facts_and_respond_effects_become_responses():
     async def main():
         facts: list[object] = []
-        server = ApiServer(facts.append)
+        server = ApiServer(facts.append, lambda: 7)
         await server.start()
         host, _, port = server.address.rpartition(":")
         assert host == "127.0.0.1"
@@ -23,6 +23,7 @@ def test_requests_become_facts_and_respond_effects_become_responses():
         assert isinstance(fact, HttpRequested)
         assert (fact.method, fact.path, fact.body, fact.truncated) == ("POST", "/a/b", b"hi", False)
         assert fact.headers["lambda-extension-name"] == "n"
+        assert fact.began_ns == 7
         server.respond(Respond(fact.exchange, 200, (("A", "b"),), b"ok"))
         server.respond(Respond(fact.exchange, 200, (), b"twice"))
         server.respond(Respond(9999, 200, (), b"unknown"))
@@ -37,7 +38,7 @@ def test_requests_become_facts_and_respond_effects_become_responses():
 def test_a_long_poll_whose_client_left_is_abandoned_and_its_answer_ignored():
     async def main():
         facts: list[object] = []
-        server = ApiServer(facts.append)
+        server = ApiServer(facts.append, lambda: 7)
         await server.start()
         port = int(server.address.rpartition(":")[2])
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -55,7 +56,7 @@ def test_a_long_poll_whose_client_left_is_abandoned_and_its_answer_ignored():
 def test_stopping_drops_clients_that_wait():
     async def main():
         facts: list[object] = []
-        server = ApiServer(facts.append)
+        server = ApiServer(facts.append, lambda: 7)
         await server.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", int(server.address.rpartition(":")[2]))
         writer.write(b"GET /next HTTP/1.1\r\n\r\n")

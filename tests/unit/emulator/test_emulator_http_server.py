@@ -75,6 +75,35 @@ def serve(scenario):
     run(main())
 
 
+def test_a_request_began_with_its_first_byte():
+    """Whatever time its body takes, and however long it waits for the one before it."""
+    readings = iter(range(100))
+    seen: list[int] = []
+
+    def now_ns() -> int:
+        seen.append(next(readings))
+        return seen[-1]
+
+    async def main():
+        recorder = Recorder()
+        recorder.hold = True
+        server = HttpServer(recorder, now_ns=now_ns)
+        await server.start()
+        client = Client(*await asyncio.open_connection("127.0.0.1", server.port))
+        await client.send(b"P")
+        await until(lambda: seen == [0])
+        await client.send(b"OST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nh")
+        await client.send(b"iGET /second HTTP/1.1\r\n\r\n")
+        await until(lambda: len(recorder.requests) == 1 and seen == [0, 1])
+        recorder.connections[0].respond(200, (), b"")
+        assert [request.began_ns for request in recorder.requests] == [0, 1]
+        recorder.connections[0].respond(200, (), b"")
+        await client.close()
+        await server.stop()
+
+    run(main())
+
+
 def test_keep_alive_serves_one_request_after_the_other():
     async def scenario(recorder, connect):
         client = await connect()

@@ -10,7 +10,7 @@ from tailrace.emulator.invoke_request import InvokeCall, ServiceError, read_call
 
 def request(target="/2015-03-31/functions/shop/invocations", method="POST", body=b"{}", **headers) -> Request:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Request(method, target, given, body, False, True)
+    return Request(method, target, given, body, False, True, 0)
 
 
 def refusal(made: Request) -> tuple[int, str]:

@@ -118,12 +118,20 @@ class PublishEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueEvent:
+    """A published event is owed to a subscriber, in the form of its schema. It may yet be dropped or lost."""
+
+    subscriber: str
+    event_id: int
+    event: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmDelivery:
-    """A subscriber acknowledged these events, in the form it got them."""
+    """A subscriber acknowledged these events."""
 
     subscriber: str
     event_ids: tuple[int, ...]
-    events: tuple[Mapping[str, object], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +170,7 @@ Effect = (
     | CloseInvocation
     | WriteLog
     | PublishEvent
+    | QueueEvent
     | ConfirmDelivery
     | ReportInit
     | EndEnvironment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from tailrace.emulator.machine.effects import AbandonTelemetry, ConfirmDelivery, PostTelemetry
+from tailrace.emulator.machine.effects import AbandonTelemetry, ConfirmDelivery, PostTelemetry, QueueEvent
 from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.machine.stage import Stage
 from tailrace.emulator.machine.telemetry_event import TelemetryEvent
@@ -103,7 +103,9 @@ class Subscriber:
 
     def add(self, event: TelemetryEvent) -> None:
         """Buffer an event, or count it as dropped where memory is full."""
-        n_bytes = len(event.encoded(self.subscription.schema_version))
+        version = self.subscription.schema_version
+        self._stage.emit(QueueEvent(self.name, event.event_id, event.mapping(version)))
+        n_bytes = len(event.encoded(version))
         is_bounded = event.type != LOGS_DROPPED
         if is_bounded and self._n_bytes + n_bytes > self._policy.telemetry_max_buffered_bytes:
             self._dropped.add(1, n_bytes, SLOW_CONSUMER)
@@ -161,8 +163,7 @@ class Subscriber:
             self._attempt_failed(f"status {status}" if status else error or "no answer")
             return
         batch = self._settle()
-        events = tuple(event.mapping(batch.schema_version) for event in batch.events)
-        self._stage.emit(ConfirmDelivery(self.name, batch.event_ids(), events))
+        self._stage.emit(ConfirmDelivery(self.name, batch.event_ids()))
         self._tell_dropped()
         self._send_next()
 
