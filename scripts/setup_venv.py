@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -46,12 +47,30 @@ def run(label, command):
     sys.stdout.write("setup: %s ... " % label)
     sys.stdout.flush()
     started = time.monotonic()
-    result = subprocess.run(command, check=False, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if result.returncode != 0:
-        sys.stdout.write("failed\n")
-        sys.stdout.write(result.stdout)
-        fail("%s failed; the output above says why. Nothing else was changed; run the same command again." % label)
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        wait_showing_life(process)
+        if process.returncode != 0:
+            output.seek(0)
+            sys.stdout.write("failed\n" + output.read())
+            fail("%s failed; the output above says why. Run the same command again." % label)
     sys.stdout.write("%.1f s\n" % (time.monotonic() - started))
+
+
+def wait_showing_life(process):
+    """Wait for the end; where a person looks, a dot a second says that it is still at work."""
+    while True:
+        try:
+            process.wait(timeout=1)
+            return
+        except subprocess.TimeoutExpired:
+            if sys.stdout.isatty():
+                sys.stdout.write(".")
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            process.kill()
+            process.wait()
+            fail("interrupted; run the same command again to go on")
 
 
 def installed_part(stamp):
@@ -68,7 +87,8 @@ def install_part(venv_dir, python, part):
     wanted = digest([requirements])
     if installed_part(stamp) == wanted:
         return
-    count = sum(1 for line in open(requirements) if line[:1].isalnum())
+    with open(requirements) as file:
+        count = sum(1 for line in file if line[:1].isalnum())
     run(
         "installing %d pinned packages (%s)" % (count, part),
         [python, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", requirements],
@@ -77,26 +97,36 @@ def install_part(venv_dir, python, part):
         file.write(wanted)
 
 
+def ensure_venv(venv_dir, python):
+    """Make the environment where it is missing, was left half made, or belongs to another Python."""
+    stamp = os.path.join(venv_dir, ".made-by")
+    if os.path.exists(python) and installed_part(stamp) == sys.version:
+        return
+    label = "creating %s with Python %s" % (os.path.relpath(venv_dir, ROOT), ".".join(map(str, sys.version_info[:2])))
+    run(label, [sys.executable, "-m", "venv", "--clear", venv_dir])
+    with open(stamp, "w") as file:
+        file.write(sys.version)
+
+
+def install_project(venv_dir, python):
+    stamp = os.path.join(venv_dir, ".installed-tailrace")
+    wanted = digest([os.path.join(ROOT, "pyproject.toml"), os.path.join(ROOT, "src", "tailrace", "version.py")])
+    if installed_part(stamp) == wanted:
+        return
+    command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT]
+    run("installing tailrace", command)
+    with open(stamp, "w") as file:
+        file.write(wanted)
+
+
 def main():
     venv_dir, parts = os.path.abspath(sys.argv[1]), sys.argv[2:]
     check_python()
     python = os.path.join(venv_dir, "bin", "python")
-    if not os.path.exists(python):
-        run(
-            "creating %s with Python %d.%d" % (os.path.relpath(venv_dir, ROOT), *sys.version_info[:2]),
-            [sys.executable, "-m", "venv", "--clear", venv_dir],
-        )
+    ensure_venv(venv_dir, python)
     for part in parts:
         install_part(venv_dir, python, part)
-    stamp = os.path.join(venv_dir, ".installed-tailrace")
-    wanted = digest([os.path.join(ROOT, "pyproject.toml"), os.path.join(ROOT, "src", "tailrace", "version.py")])
-    if installed_part(stamp) != wanted:
-        run(
-            "installing tailrace",
-            [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT],
-        )
-        with open(stamp, "w") as file:
-            file.write(wanted)
+    install_project(venv_dir, python)
 
 
 if __name__ == "__main__":
