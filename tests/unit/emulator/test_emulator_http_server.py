@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import asyncio
-
 from support.emulator_async import run, until
+from support.emulator_http import Client
 from tailrace.emulator.http_server import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
@@ -32,26 +31,6 @@ class Recorder:
         self.gone.append(connection)
 
 
-class Client:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def response(self, *, has_body: bool = True) -> tuple[int, dict[str, str], bytes]:
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-        length = int(headers.get("content-length", 0)) if has_body else 0
-        return int(head[0].split()[1]), headers, await self.reader.readexactly(length)
-
-    async def close(self) -> None:
-        self.writer.close()
-        await self.writer.wait_closed()
-
-
 def serve(scenario):
     """Run `scenario(recorder, connect)` against a real listener."""
 
@@ -62,7 +41,7 @@ def serve(scenario):
         clients: list[Client] = []
 
         async def connect() -> Client:
-            clients.append(Client(*await asyncio.open_connection("127.0.0.1", server.port)))
+            clients.append(await Client.connect(server.port))
             return clients[-1]
 
         try:
@@ -89,7 +68,7 @@ def test_a_request_began_with_its_first_byte():
         recorder.hold = True
         server = HttpServer(recorder, now_ns=now_ns)
         await server.start()
-        client = Client(*await asyncio.open_connection("127.0.0.1", server.port))
+        client = await Client.connect(server.port)
         await client.send(b"P")
         await until(lambda: seen == [0])
         await client.send(b"OST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nh")

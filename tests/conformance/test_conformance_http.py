@@ -1,0 +1,116 @@
+"""Every conformance case against a whole environment: real processes, and real sockets for every request."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.conformance_cases import CASES, STATES, Words, check_answer
+from support.emulator_async import run, until
+from support.emulator_http import Client
+from support.emulator_runs import executable
+from tailrace.emulator.driver import ExecutionEnvironment
+from tailrace.emulator.function import ExtensionFile, FunctionConfig
+from tailrace.emulator.invocations import new_invocation
+from tailrace.emulator.machine import effects, facts
+from tailrace.emulator.machine.environment import Environment
+from tailrace.emulator.machine.policy import Policy
+from tailrace.emulator.workspace import Workspace
+
+Reply = tuple[int, dict[str, str], bytes]
+
+
+class WatchedMachine:
+    """The real machine. Counts the requests that reached it and knows which of them stay open.
+
+    Its processes only sleep, so its shutdown does not wait for them.
+    """
+
+    def __init__(self, config: FunctionConfig, address: str, variables: Mapping[str, str]) -> None:
+        policy = Policy(shutdown_budget_ms=1, shutdown_budget_internal_ms=1)
+        self._machine = Environment(config, lambda: str(uuid.uuid4()), address, policy, variables)
+        self.port = int(address.rpartition(":")[2])
+        self.requests = 0
+        self.last_was_answered = False
+
+    def handle(self, fact: facts.Fact, now_ns: int) -> list[effects.Effect]:
+        found = self._machine.handle(fact, now_ns)
+        if isinstance(fact, facts.HttpRequested):
+            answered = [effect.exchange for effect in found if isinstance(effect, effects.Respond)]
+            self.last_was_answered = fact.exchange in answered
+            self.requests += 1
+        return found
+
+
+class Conversation:
+    """An environment whose processes only sleep, so that the test speaks for them all."""
+
+    def __init__(self, env: ExecutionEnvironment, machines: list[WatchedMachine], stack: AsyncExitStack) -> None:
+        self._env = env
+        self._machines = machines
+        self._stack = stack
+        self.words = Words()
+
+    async def take(self, step: Any) -> None:
+        if step == "init":
+            start = asyncio.create_task(self._env.start())
+            self._stack.callback(start.cancel)
+            await until(lambda: self._machines != [])
+        elif step == "invoke":
+            invocation = new_invocation(b"{}", self._env.now_ns())
+            self._env.submit(invocation)
+            self.words.know_request(invocation.request_id)
+        else:
+            answer = await self.send(step)
+            if "as" in step:
+                assert answer is not None
+                self.words.know_extension(step["as"], answer[1]["lambda-extension-identifier"])
+
+    async def send(self, request: dict[str, Any]) -> Reply | None:
+        """The answer, or None for a request that stays open."""
+        machine = self._machines[0]
+        count = machine.requests + 1
+        client = await Client.connect(machine.port)
+        self._stack.callback(client.writer.close)
+        path, body = self.words.fill(request["path"]), request.get("body", "").encode()
+        await client.request(request["method"], path, self.words.headers(request), body)
+        await until(lambda: machine.requests == count)
+        return await client.response() if machine.last_was_answered else None
+
+
+def function(folder: Path, extensions: list[str]) -> FunctionConfig:
+    sleeper = executable(folder / "sleeper", "#!/bin/sh\nexec sleep 1000\n")
+    files = tuple(ExtensionFile(name, sleeper) for name in extensions)
+    return FunctionConfig("billing", "app.run", folder, (str(sleeper),), extensions=files)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])
+def test_the_environment_answers_as_recorded(case: dict[str, Any], tmp_path: Path) -> None:
+    state, expected = STATES[case["state"]], case["response"]
+
+    def make(config: FunctionConfig, address: str, variables: Mapping[str, str]) -> WatchedMachine:
+        machines.append(WatchedMachine(config, address, variables))
+        return machines[-1]
+
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            workspace = stack.enter_context(Workspace.create(tmp_path))
+            env = ExecutionEnvironment(
+                function(tmp_path, state["extensions"]), workspace=workspace, machine_factory=make
+            )
+            await stack.enter_async_context(env)
+            conversation = Conversation(env, machines, stack)
+            for step in state["steps"]:
+                await conversation.take(step)
+            reply = await conversation.send(case["request"])
+            assert reply is not None
+            check_answer(expected, conversation.words.fill, *reply)
+
+    machines: list[WatchedMachine] = []
+    run(main())
