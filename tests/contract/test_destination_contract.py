@@ -15,6 +15,7 @@ from tailrace.model.record import Record
 from tailrace.pipeline.messages import (
     AUTHENTICATION,
     DELIVERED,
+    POISONED,
     REJECTED,
     RETRY,
     SPLIT,
@@ -25,7 +26,7 @@ from tailrace.pipeline.messages import (
 )
 
 every_destination = pytest.mark.parametrize("url", URLS)
-KINDS = {DELIVERED, RETRY, SPLIT, REJECTED, AUTHENTICATION}
+KINDS = {DELIVERED, RETRY, SPLIT, POISONED, REJECTED, AUTHENTICATION}
 
 
 def identity(request: HttpRequest | FileRequest | StreamRequest) -> object:

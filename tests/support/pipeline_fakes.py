@@ -18,6 +18,7 @@ from tailrace.pipeline.ledger import Ledger, RowSnapshot
 from tailrace.pipeline.messages import (
     AUTHENTICATION,
     DELIVERED,
+    POISONED,
     REJECTED,
     RETRY,
     SPLIT,
@@ -41,7 +42,9 @@ class FakeLimits:
         max_bytes: int = 1_000_000,
         max_record_bytes: int = 100_000,
         by_hour: bool = False,
+        max_age_s: float = 10.0,
     ) -> None:
+        self.max_age_s = max_age_s
         self.max_records = max_records
         self.max_bytes = max_bytes
         self.max_record_bytes = max_record_bytes
@@ -51,7 +54,7 @@ class FakeLimits:
 class FakeDestination:
     """Sends its records, one a line, to a host that does not exist; what a status means is the usual."""
 
-    meaning: ClassVar = {200: DELIVERED, 503: RETRY, 413: SPLIT, 400: REJECTED, 401: AUTHENTICATION}
+    meaning: ClassVar = {200: DELIVERED, 503: RETRY, 413: SPLIT, 400: REJECTED, 422: POISONED, 401: AUTHENTICATION}
 
     def __init__(self, name: str = "fake://one", idempotent: bool = True, limits: FakeLimits | None = None) -> None:
         self.name = name
@@ -146,7 +149,7 @@ class Rig:
 
     def offer(self, first: int, last: int) -> None:
         for seq in range(first, last + 1):
-            self.exporter.offer(record(seq))
+            self.exporter.offer([record(seq)])
 
     @property
     def soon(self) -> float:

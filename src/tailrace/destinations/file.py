@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tailrace.model.resource import Resource
     from tailrace.pipeline.messages import Reply
 
-_LIMITS = RequestLimits(10_000, 8 * 1024 * 1024, by_hour=True)
+_LIMITS = RequestLimits(10_000, 8 * 1024 * 1024, 1.0, by_hour=True)
 
 
 class FileDestination:

@@ -6,7 +6,16 @@ from tailrace.aws.sigv4 import base64
 from tailrace.config.urls import encode
 from tailrace.destinations._replies import redirect_host, retry_after_s
 from tailrace.destinations._shared import NDJSON, RequestLimits, batch_id, gzipped, ndjson_body, ndjson_line
-from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, REJECTED, RETRY, SPLIT, HttpRequest, Outcome
+from tailrace.pipeline.messages import (
+    AUTHENTICATION,
+    DELIVERED,
+    POISONED,
+    REJECTED,
+    RETRY,
+    SPLIT,
+    HttpRequest,
+    Outcome,
+)
 from tailrace.version import __version__
 
 TYPE_CHECKING = False
@@ -21,8 +30,9 @@ if TYPE_CHECKING:
     from tailrace.model.resource import Resource
     from tailrace.pipeline.messages import Reply
 
-_LIMITS = RequestLimits(1_000, 1024 * 1024)
+_LIMITS = RequestLimits(1_000, 1024 * 1024, 1.0)
 _RETRIED = frozenset((408, 425, 429))
+_ABOUT_CONTENT = frozenset((400, 422))
 _TARGET = "/%!$&'()*+,;=:@?"  # what may stand in a target as the user wrote it (RFC 3986)
 
 
@@ -69,6 +79,8 @@ class HttpDestination:
             return Outcome(AUTHENTICATION, f"{reason}: the server refuses the credentials")
         if status == 413:
             return Outcome(SPLIT, f"{reason}: the server finds the request too large")
+        if status in _ABOUT_CONTENT:
+            return Outcome(POISONED, reason)
         if 300 <= status < 400:
             host = redirect_host(reply)
             return Outcome(REJECTED, f"{reason}: redirected{' to ' + host if host else ''}, which is not followed")

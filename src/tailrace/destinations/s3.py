@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tailrace.model.resource import Resource
     from tailrace.pipeline.messages import Outcome, Reply
 
-_LIMITS = RequestLimits(10_000, 8 * 1024 * 1024, by_hour=True)
+_LIMITS = RequestLimits(10_000, 8 * 1024 * 1024, 5.0, by_hour=True)  # a PUT costs as much as 2 s of a small function
 _EMPTY_REGION = "us-east-1"  # what the SDKs sign with where a store of one's own has no regions
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 

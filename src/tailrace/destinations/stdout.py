@@ -18,7 +18,7 @@ WARNING = (
     "stdout: every record is written to the extension's standard output, which Lambda sends to CloudWatch Logs "
     "a second time, at your cost; meant for local runs"
 )
-_LIMITS = RequestLimits(1_000, 256 * 1024)
+_LIMITS = RequestLimits(1_000, 256 * 1024, 1.0)
 
 
 class StdoutDestination:

@@ -3,91 +3,160 @@
 from __future__ import annotations
 
 from tailrace.model.batch import Batch
+from tailrace.pipeline.times import normal_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tailrace.pipeline.interfaces import Limits
-    from tailrace.pipeline.queue import Entry
 
 SEPARATOR_BYTES = 1  # the line break or the comma that every record brings along
+
+
+class Entry:
+    """One encoded record on its way into a batch: its bytes, its sequence number, its time as it came."""
+
+    __slots__ = ("data", "seq", "time")
+
+    def __init__(self, data: bytes, seq: int, time: str) -> None:
+        self.data = data
+        self.seq = seq
+        self.time = time
 
 
 class Sealed:
     """A batch that will not change any more, with what is needed to halve it.
 
-    `unconfirmed` is true while a former attempt may have arrived.
+    `runs` are the places where sequence numbers do not simply count on, as (index, number). `unconfirmed` is true
+    while a former attempt may have arrived. Halves of one batch share its `trials`.
     """
 
-    __slots__ = ("batch", "entries", "unconfirmed")
+    __slots__ = ("_runs", "batch", "trials", "unconfirmed")
 
-    def __init__(self, entries: list[Entry]) -> None:
-        self.entries = entries
-        self.batch = Batch([e.data for e in entries], entries[0].seq, entries[-1].seq, entries[0].time)
+    def __init__(
+        self, parts: list[bytes], runs: list[tuple[int, int]], start: str, trials: Trials | None = None
+    ) -> None:
+        self._runs = runs
+        self.batch = Batch(parts, self._seq_at(0), self._seq_at(len(parts) - 1), start)
+        self.trials = trials or Trials()
         self.unconfirmed = False
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self.batch)
+
+    @property
+    def seqs(self) -> list[int]:
+        """The sequence number of every record."""
+        return [self._seq_at(index) for index in range(len(self))]
 
     def halves(self) -> tuple[Sealed, Sealed]:
-        """Two batches in the same order. Only for two records and more."""
-        middle = len(self.entries) // 2
-        return Sealed(self.entries[:middle]), Sealed(self.entries[middle:])
+        """Two batches in the same order, of the same time. Only for two records and more."""
+        parts, start = self.batch.parts, self.batch.start
+        middle = len(parts) // 2
+        later = [(index - middle, seq) for index, seq in self._runs if index > middle]
+        first = Sealed(parts[:middle], [run for run in self._runs if run[0] < middle], start, self.trials)
+        return first, Sealed(parts[middle:], [(0, self._seq_at(middle)), *later], start, self.trials)
+
+    def _seq_at(self, index: int) -> int:
+        for begin, seq in reversed(self._runs):
+            if begin <= index:
+                return seq + index - begin
+        raise IndexError(index)
+
+
+class Trials:
+    """How the halves of one batch have fared: refused requests since something of it was taken."""
+
+    __slots__ = ("refused",)
+
+    def __init__(self) -> None:
+        self.refused = 0
 
 
 class Batcher:
-    """Seals by count, encoded bytes, age, and where `limits.by_hour` says so by the hour of the records' time."""
+    """Seals by count, encoded bytes, age, and where `limits.by_hour` says so by the hour of the records' time.
 
-    __slots__ = ("_entries", "_limits", "_max_age_s", "_opened_s", "n_bytes")
+    `max_bytes` seals earlier than the limits would; a larger record then has a batch of its own. `max_age_s`
+    replaces the limits' own age.
+    """
 
-    def __init__(self, limits: Limits, max_age_s: float | None) -> None:
-        self._limits = limits
-        self._max_age_s = max_age_s
-        self._entries: list[Entry] = []
+    __slots__ = (
+        "_by_hour",
+        "_hour",
+        "_max_bytes",
+        "_max_records",
+        "_next_seq",
+        "_opened_s",
+        "_parts",
+        "_runs",
+        "_start",
+        "max_age_s",
+        "n_bytes",
+    )
+
+    def __init__(self, limits: Limits, max_bytes: int | None = None, max_age_s: float | None = None) -> None:
+        self._by_hour = limits.by_hour
+        self._max_records = limits.max_records
+        self._max_bytes = limits.max_bytes if max_bytes is None else min(limits.max_bytes, max_bytes)
+        self.max_age_s = limits.max_age_s if max_age_s is None else max_age_s
+        self._parts: list[bytes] = []
+        self._runs: list[tuple[int, int]] = []
+        self._next_seq = -1
+        self._start = self._hour = ""
         self._opened_s = 0.0
         self.n_bytes = 0
 
     def __len__(self) -> int:
         """Records in the open batch."""
-        return len(self._entries)
+        return len(self._parts)
 
-    def fits_alone(self, entry: Entry) -> bool:
-        """False where not even a request of its own may carry `entry`."""
-        return len(entry.data) + SEPARATOR_BYTES <= self._limits.max_bytes
+    def add(self, entry: Entry, now_s: float, arrived: str) -> Sequence[Sealed]:
+        """Take `entry` in; the batches that this filled, in order (none, one or two).
 
-    def add(self, entry: Entry, now_s: float) -> list[Sealed]:
-        """Take `entry` in; the batches that this filled, in order (none, one or two)."""
-        sealed: list[Sealed] = []
+        `arrived` is the time of a record that has no usable one (RFC 3339, UTC, milliseconds).
+        """
         size = len(entry.data) + SEPARATOR_BYTES
-        if self._entries and (self.n_bytes + size > self._limits.max_bytes or self._hour_changes(entry)):
-            sealed += self.seal()
-        if not self._entries:
-            self._opened_s = now_s
-        self._entries.append(entry)
+        sealed: Sequence[Sealed] = ()
+        if self._parts and (self.n_bytes + size > self._max_bytes or self._hour_changes(entry.time, arrived)):
+            sealed = self.seal()
+        if not self._parts:
+            self._open(entry.time, now_s, arrived)
+        if entry.seq != self._next_seq:
+            self._runs.append((len(self._parts), entry.seq))
+        self._next_seq = entry.seq + 1
+        self._parts.append(entry.data)
         self.n_bytes += size
-        if len(self._entries) >= self._limits.max_records or self.n_bytes >= self._limits.max_bytes:
-            sealed += self.seal()
+        if len(self._parts) >= self._max_records or self.n_bytes >= self._max_bytes:
+            return (*sealed, *self.seal())
         return sealed
 
-    def seal(self) -> list[Sealed]:
+    def seal(self) -> Sequence[Sealed]:
         """Close the open batch, if there is one."""
-        if not self._entries:
-            return []
-        sealed = Sealed(self._entries)
-        self._entries = []
+        if not self._parts:
+            return ()
+        sealed = Sealed(self._parts, self._runs, self._start)
+        self._parts = []
         self.n_bytes = 0
-        return [sealed]
+        return (sealed,)
 
-    def seal_expired(self, now_s: float) -> list[Sealed]:
+    def seal_expired(self, now_s: float) -> Sequence[Sealed]:
         """Close the open batch if it has reached its age."""
         expires_s = self.expires_s
-        return self.seal() if expires_s is not None and now_s >= expires_s else []
+        return self.seal() if expires_s is not None and now_s >= expires_s else ()
 
     @property
     def expires_s(self) -> float | None:
-        """When the open batch will be old enough to leave; None where there is none, or no such limit."""
-        if not self._entries or self._max_age_s is None:
-            return None
-        return self._opened_s + self._max_age_s
+        """When the open batch will be old enough to leave; None where there is none."""
+        return self._opened_s + self.max_age_s if self._parts else None
 
-    def _hour_changes(self, entry: Entry) -> bool:
-        return self._limits.by_hour and entry.time[:13] != self._entries[0].time[:13]
+    def _open(self, time: str, now_s: float, arrived: str) -> None:
+        self._opened_s = now_s
+        self._start = normal_time(time) or arrived
+        self._hour = self._start[:13]
+        self._runs = []
+        self._next_seq = -1
+
+    def _hour_changes(self, time: str, arrived: str) -> bool:
+        # the plain comparison comes first: it is made for every record
+        return self._by_hour and time[:13] != self._hour and (normal_time(time) or arrived)[:13] != self._hour

@@ -5,14 +5,13 @@ from __future__ import annotations
 from tailrace.clock import rfc3339_ms
 from tailrace.errors import ConfigError, ConnectError, NoReplyError
 from tailrace.pipeline import ledger
-from tailrace.pipeline.queue import Entry
+from tailrace.pipeline.batcher import Entry
 from tailrace.pipeline.sender import Sender, SenderSettings
 from tailrace.pipeline.sync import Monitor
-from tailrace.pipeline.times import normal_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tailrace.clock import Clock
     from tailrace.model.record import Record
@@ -93,28 +92,58 @@ class Exporter:
 
     # -- the worker's side
 
-    def offer(self, record: Record) -> None:
-        """Take one record in and count it. Never waits for the destination."""
-        try:
-            data = self._destination.encode_record(record, self._resource)
-        except Exception as error:  # noqa: BLE001 - a fault in one destination's code may cost its record, nothing else
-            self._row.receive()
-            self._row.drop(1, ledger.INTERNAL_ERROR)
-            self._diagnostics("error", "record could not be encoded", destination=self.name, reason=_describe(error))
-            return
-        time = normal_time(record.time) or rfc3339_ms(self._clock.wall_s())
+    def offer(self, records: Sequence[Record]) -> None:
+        """Take records in and count them. Never waits for the destination."""
+        entries = []
+        for record in records:
+            try:
+                data = self._destination.encode_record(record, self._resource)
+            except Exception as error:  # noqa: BLE001 - a fault in one destination's code may cost its record, nothing else
+                self._row.receive()
+                self._row.drop(1, ledger.INTERNAL_ERROR)
+                reason = _describe(error)
+                self._diagnostics("error", "record could not be encoded", destination=self.name, reason=reason)
+            else:
+                entries.append(Entry(data, record.seq, record.time))
+        arrived = rfc3339_ms(self._clock.wall_s())
         with self._monitor:
-            wake, notices = self._sender.offered(Entry(data, record.seq, time))
+            wake, notices = self._sender.offered(entries, self._clock.monotonic_s(), arrived)
             if wake:
                 self._monitor.notify_all()
         self._say(notices)
+
+    def is_full(self, n_bytes: int) -> bool:
+        """Whether it would have to drop records of `n_bytes` in all, though it takes records at present."""
+        with self._monitor:
+            return self._is_full(n_bytes)
+
+    def wait_for_room(self, n_bytes: int, wait_s: float) -> None:
+        """Return when it is not full any more, or down, or after `wait_s`."""
+        with self._monitor:
+            deadline_s = self._clock.monotonic_s() + wait_s
+            self._monitor.wait_until(lambda: not self._is_full(n_bytes), self._clock, deadline_s)
+
+    def give_up_waiting(self) -> None:
+        """Somebody waited for room as long as anybody may: it counts as down until it answers."""
+        with self._monitor:
+            notices = self._sender.wait_expired(self._clock.monotonic_s())
+        self._say(notices)
+
+    @property
+    def settled(self) -> int:
+        """Records that have their outcome, ever."""
+        with self._monitor:
+            return self._sender.settled
+
+    def _is_full(self, n_bytes: int) -> bool:
+        return self._sender.availability.is_up and not self._sender.closed and not self._sender.has_room(n_bytes)
 
     # -- the lifecycle's side
 
     def request_flush(self) -> None:
         """Everything offered so far leaves now, full batch or not. Does not wait."""
         with self._monitor:
-            self._sender.flush(self._clock.monotonic_s())
+            self._sender.flush()
             self._monitor.notify_all()
 
     def wait_drained(self, deadline_s: float, full: bool = True) -> bool:
@@ -146,7 +175,7 @@ class Exporter:
         """Last flush; the thread tries until `deadline_s` (monotonic) and ends. Does not wait."""
         with self._monitor:
             self._close_deadline_s = deadline_s
-            self._sender.close(self._clock.monotonic_s())
+            self._sender.close()
             self._monitor.notify_all()
 
     def finish_close(self, deadline_s: float) -> None:

@@ -1,4 +1,4 @@
-"""One record to many exporters. Each has its own queue and thread, so a slow one never delays another."""
+"""Every record to many exporters. Each has its own queue and thread, so a slow one never delays another."""
 
 from __future__ import annotations
 
@@ -8,9 +8,34 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tailrace.clock import Clock
     from tailrace.model.record import Record
     from tailrace.pipeline.exporter import Exporter
     from tailrace.pipeline.ledger import Ledger, LedgerRow
+
+
+PATIENCE_S = 2.0
+# How often it looks whether another destination has room; the one it waits for wakes it.
+_LOOK_S = 0.05
+
+
+class Patience:
+    """How long the worker may still wait for room: `most_s` at a stretch, earned back by time without waiting. Pure."""
+
+    __slots__ = ("_as_of_s", "_left_s", "_most_s")
+
+    def __init__(self, now_s: float, most_s: float = PATIENCE_S) -> None:
+        self._most_s = most_s
+        self._left_s = most_s
+        self._as_of_s = now_s
+
+    def left_s(self, now_s: float) -> float:
+        return min(self._most_s, self._left_s + now_s - self._as_of_s)
+
+    def waited(self, wait_s: float, now_s: float) -> None:
+        """Until `now_s`, for `wait_s`."""
+        self._left_s = self.left_s(now_s - wait_s) - wait_s
+        self._as_of_s = now_s
 
 
 class Fanout:
@@ -20,9 +45,19 @@ class Fanout:
     dropped (`bad_configuration`).
     """
 
-    __slots__ = ("_exporters", "_nowhere", "_rows", "_unusable")
+    __slots__ = ("_clock", "_exporters", "_may_wait", "_nowhere", "_patience", "_rows", "_unusable")
 
-    def __init__(self, exporters: Sequence[Exporter], ledger: Ledger, unusable: Sequence[LedgerRow] = ()) -> None:
+    def __init__(
+        self,
+        exporters: Sequence[Exporter],
+        ledger: Ledger,
+        clock: Clock,
+        unusable: Sequence[LedgerRow] = (),
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._clock = clock
+        self._patience = Patience(clock.monotonic_s(), patience_s)
+        self._may_wait = True
         self._exporters = list(exporters)
         self._unusable = list(unusable)
         self._rows: list[LedgerRow] = [e.row for e in self._exporters] + self._unusable
@@ -46,15 +81,47 @@ class Fanout:
 
     # -- the worker's side
 
-    def offer(self, record: Record) -> None:
+    def wait_for_room(self, n_bytes: int) -> None:
+        """Wait while no destination that is up could take records of `n_bytes` in all.
+
+        While the worker stands still the intake fills up and telemetry posts are held: the platform keeps what would
+        be dropped here. One destination with room ends the wait, so nobody is delayed by another. The wait is
+        bounded, because it delays the end of the invocation, too; destinations that moved nothing all the while
+        count as down, and are not waited for again until they answer.
+        """
+        full = self._full(n_bytes)
+        if not full:
+            return
+        settled = {exporter: exporter.settled for exporter in full}
+        began_s = now_s = self._clock.monotonic_s()
+        give_up_s = began_s + self._patience.left_s(began_s)
+        while full and now_s < give_up_s:
+            full[0].wait_for_room(n_bytes, min(_LOOK_S, give_up_s - now_s))
+            full = self._full(n_bytes)
+            now_s = self._clock.monotonic_s()
+        self._patience.waited(now_s - began_s, now_s)
+        for exporter in full:
+            if exporter.settled == settled.get(exporter):
+                exporter.give_up_waiting()
+
+    def wait_no_more(self) -> None:
+        """From now on there is no time for `wait_for_room`."""
+        self._may_wait = False
+
+    def _full(self, n_bytes: int) -> list[Exporter]:
+        """The destinations that are up, where none of them has room; else nothing."""
+        up = [exporter for exporter in self._exporters if exporter.is_up] if self._may_wait else []
+        return up if all(exporter.is_full(n_bytes) for exporter in up) else []
+
+    def offer(self, records: Sequence[Record]) -> None:
         for exporter in self._exporters:
-            exporter.offer(record)
+            exporter.offer(records)
         for row in self._unusable:
-            row.receive()
-            row.drop(1, BAD_CONFIGURATION)
+            row.receive(len(records))
+            row.drop(len(records), BAD_CONFIGURATION)
         if self._nowhere is not None:
-            self._nowhere.receive()
-            self._nowhere.drop(1, NO_DESTINATION)
+            self._nowhere.receive(len(records))
+            self._nowhere.drop(len(records), NO_DESTINATION)
 
     def filter(self, n: int = 1) -> None:
         """`n` records came in that no destination gets."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KEPT_BODY_BYTES = 65_536
 _DRAIN_MAX_BYTES = 1_048_576  # beyond this a new connection is cheaper than the rest of the body
 _READ_BYTES = 65_536
+_JOINED_BODY_BYTES = 16_384
 _MIN_TIMEOUT_S = 0.001
 _DEFAULT_PORTS = {True: 443, False: 80}
 
@@ -61,10 +62,10 @@ class Connection:
 
         Raises `ConnectError` when nothing was sent, `NoReplyError` when the outcome is unknown.
         """
-        data = encode_request(request)
+        head_bytes = encode_head(request)
         self._exchanges += 1
         self.sent_bytes = self._got_bytes = 0
-        send_error = self._send(data, deadline_s)
+        send_error = self._send(head_bytes, request.body, deadline_s)
         if send_error is not None and not self.sent_bytes:
             self.is_stale = self._died(send_error)
             raise ConnectError(f"{describe(send_error)} before anything was sent") from send_error
@@ -82,12 +83,17 @@ class Connection:
     def _died(self, error: OSError) -> bool:
         return self._exchanges > 1 and not self._got_bytes and not isinstance(error, TimeoutError)
 
-    def _send(self, data: bytes, deadline_s: float) -> OSError | None:
-        view = memoryview(data)
+    def _send(self, head: bytes, body: bytes, deadline_s: float) -> OSError | None:
+        # a small body goes with the head in one packet; a large one is not copied for that
+        pieces = (head + body,) if len(body) <= _JOINED_BODY_BYTES else (head, body)
         try:
-            while self.sent_bytes < len(data):
-                self._set_timeout(deadline_s)
-                self.sent_bytes += self._sock.send(view[self.sent_bytes :])
+            for piece in pieces:
+                view = memoryview(piece)
+                while view:
+                    self._set_timeout(deadline_s)
+                    n_bytes = self._sock.send(view)
+                    self.sent_bytes += n_bytes
+                    view = view[n_bytes:]
         except OSError as error:
             return error
         return None
@@ -137,8 +143,8 @@ class Connection:
         self._sock.settimeout(max(_MIN_TIMEOUT_S, remaining_s))
 
 
-def encode_request(request: HttpRequest) -> bytes:
-    """Head and body as they go on the wire. Raises `ConnectError` for what would break out of its line."""
+def encode_head(request: HttpRequest) -> bytes:
+    """The head on the wire, with its blank line. Raises `ConnectError` for what would break out of a line."""
     host = f"[{request.host}]" if ":" in request.host else request.host
     if request.port != _DEFAULT_PORTS[request.tls]:
         host = f"{host}:{request.port}"
@@ -151,7 +157,7 @@ def encode_request(request: HttpRequest) -> bytes:
             raise ConnectError(f"line break in {line.split(':', 1)[0].split()[0]!r} of the request")
     if " " in request.target:
         raise ConnectError("blank in the target of the request")
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + request.body
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
 def describe(error: OSError) -> str:

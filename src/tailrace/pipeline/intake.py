@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from tailrace.pipeline.progress import Progress
 
 
+# Enough for the worker's pace to be uneven. What does not fit is held back, and so stays with the platform.
+MAX_BYTES = 2_097_152
+
+
 class Oversized:
     """A body that was read to its end but not kept."""
 
@@ -40,7 +44,7 @@ class Intake:
     )
 
     def __init__(
-        self, ledger: Ledger, progress: Progress, clock: Clock, max_bytes: int = 16_777_216, hold_s: float = 1.0
+        self, ledger: Ledger, progress: Progress, clock: Clock, max_bytes: int = MAX_BYTES, hold_s: float = 1.0
     ) -> None:
         self._ledger = ledger
         self._progress = progress

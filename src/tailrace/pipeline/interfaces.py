@@ -24,6 +24,11 @@ class Limits(Protocol):
     @property
     def max_record_bytes(self) -> int: ...
     @property
+    def max_age_s(self) -> float:
+        """How old the first record of a batch may become before it leaves, full or not: it is lost if the sandbox
+        is, and each request has its price."""
+
+    @property
     def by_hour(self) -> bool:
         """True where all records of a batch must be of one hour (partitioned stores)."""
 

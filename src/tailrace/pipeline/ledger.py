@@ -25,6 +25,8 @@ TOO_LARGE = "too_large"  # the destination refused it even alone
 
 NO_DESTINATION_ROW = "none"
 REFUSED_ROW = "refused"  # counts telemetry posts, not records: answered 503, so that the platform sends them again
+PLATFORM_ROW = "platform"  # counts records that never came here: the platform says that it dropped them
+LOGS_DROPPED = "logs_dropped"
 
 
 class RowSnapshot:
@@ -173,11 +175,12 @@ class Ledger:
         self._rows: dict[str, LedgerRow] = {}
         self._last_seq = 0
 
-    def next_seq(self) -> int:
-        """1, 2, 3 ...: unique in this process."""
+    def next_seqs(self, n: int) -> int:
+        """The first of `n` numbers in a row: 1, 2, 3 ... Unique in this process."""
         with self._lock:
-            self._last_seq += 1
-            return self._last_seq
+            first = self._last_seq + 1
+            self._last_seq += n
+            return first
 
     def open_row(self, name: str) -> LedgerRow:
         """A new row for the destination `name`. A second one of the same name is called ``name#2``, and so on."""
@@ -188,12 +191,15 @@ class Ledger:
 
     def refuse(self) -> None:
         """A telemetry post was answered 503. The row appears with the first one."""
-        with self._lock:
-            row = self._rows.get(REFUSED_ROW)
-            if row is None:
-                row = self._rows[REFUSED_ROW] = LedgerRow(REFUSED_ROW, self._lock)
+        row = self._own_row(REFUSED_ROW)
         row.receive()
         row.reject(1, "intake_full")
+
+    def lost_by_platform(self, n: int) -> None:
+        """The platform dropped `n` records before they came here. The row appears with the first one."""
+        row = self._own_row(PLATFORM_ROW)
+        row.receive(n)
+        row.drop(n, LOGS_DROPPED)
 
     def snapshot(self) -> dict[str, RowSnapshot]:
         """Every row by name, all at the same instant."""
@@ -207,10 +213,17 @@ class Ledger:
             line[name] = row.to_object()
         return line
 
+    def _own_row(self, name: str) -> LedgerRow:
+        with self._lock:
+            row = self._rows.get(name)
+            if row is None:
+                row = self._rows[name] = LedgerRow(name, self._lock)
+            return row
+
     def _free_name(self, name: str) -> str:
         # "type" is the line's own member
         candidate, n = name, 1
-        while candidate in self._rows or candidate in ("type", REFUSED_ROW):
+        while candidate in self._rows or candidate in ("type", REFUSED_ROW, PLATFORM_ROW):
             n += 1
             candidate = f"{name}#{n}"
         return candidate

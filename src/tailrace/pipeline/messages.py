@@ -67,6 +67,7 @@ DELIVERED = "delivered"
 RETRY = "retry"
 SPLIT = "split"  # too large as a whole: send it again in halves
 REJECTED = "rejected"  # never acceptable as it is
+POISONED = "poisoned"  # not acceptable as a whole, though some of its records may be: find out which
 AUTHENTICATION = "authentication"  # refused until a credential changes; worth another try with fresh ones
 
 

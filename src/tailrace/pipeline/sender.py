@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from tailrace.pipeline import ledger, messages
 from tailrace.pipeline.availability import Availability, Notice
-from tailrace.pipeline.batcher import Batcher, Sealed
-from tailrace.pipeline.queue import DROP_NEWEST, Entry, RecordQueue
+from tailrace.pipeline.batcher import SEPARATOR_BYTES, Batcher
 from tailrace.pipeline.retry import Backoff
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tailrace.pipeline.batcher import Entry, Sealed
     from tailrace.pipeline.interfaces import Limits
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.messages import Outcome
@@ -24,9 +26,18 @@ _REFUSED_CREDENTIALS = "destination refuses the credentials; its records are kep
 _NOT_BUILT = "no request can be made for the destination; its records are kept"
 _BROKEN = "a fault in the code for the destination stops its records; they are kept"
 
+# A batch is a quarter of what may wait at most: while one is on its way the next ones are being filled.
+_BATCHES_IN_QUEUE = 4
+# Refused requests in a row after which the rest of a batch is not halved any more: the fault is not in one record.
+_MAX_TRIALS = 16
+
 
 class SenderSettings:
-    """Bounds of one sender. Seconds and bytes as the names say."""
+    """Bounds of one sender. Seconds and bytes as the names say.
+
+    `queue_max_bytes` bounds what waits, is on its way and is being batched, together: a destination that is down
+    cannot make memory grow. `batch_max_age_s` replaces the destination's own.
+    """
 
     __slots__ = (
         "attempt_timeout_s",
@@ -35,18 +46,16 @@ class SenderSettings:
         "closing_backoff",
         "queue_max_bytes",
         "slow_retry_s",
-        "when_full",
     )
 
     def __init__(
         self,
         queue_max_bytes: int = 8_388_608,
-        batch_max_age_s: float | None = 10.0,
+        batch_max_age_s: float | None = None,
         attempt_timeout_s: float = 5.0,
         slow_retry_s: float = 30.0,
         backoff: Backoff | None = None,
         closing_backoff: Backoff | None = None,
-        when_full: str = DROP_NEWEST,
     ) -> None:
         self.queue_max_bytes = queue_max_bytes
         self.batch_max_age_s = batch_max_age_s
@@ -54,7 +63,6 @@ class SenderSettings:
         self.slow_retry_s = slow_retry_s  # after refused credentials or a request that cannot be built
         self.backoff = backoff or Backoff()
         self.closing_backoff = closing_backoff or Backoff(base_s=0.05, max_s=0.25, retry_after_max_s=0.5)
-        self.when_full = when_full
 
 
 class Step:
@@ -76,8 +84,9 @@ class Sender:
         "_closing",
         "_dropped_at_start",
         "_idempotent",
+        "_isolates",
         "_limits",
-        "_queue",
+        "_max_bytes",
         "_ready",
         "_row",
         "_said",
@@ -85,6 +94,7 @@ class Sender:
         "accepted",
         "availability",
         "closed",
+        "held_bytes",
         "settled",
     )
 
@@ -93,12 +103,14 @@ class Sender:
         self._limits = limits
         self._idempotent = idempotent
         self._settings = settings
-        self._queue = RecordQueue(settings.queue_max_bytes, settings.when_full)
-        self._batcher = Batcher(limits, settings.batch_max_age_s)
+        self._max_bytes = settings.queue_max_bytes
+        self._batcher = Batcher(limits, self._max_bytes // _BATCHES_IN_QUEUE, settings.batch_max_age_s)
         self._ready: list[Sealed] = []
         self._closing = False
         self._said: set[str] = set()
         self._dropped_at_start = 0
+        self._isolates = True
+        self.held_bytes = 0
         self.availability = Availability(row.name)
         self.accepted = 0  # records that got past the queue's door, ever
         self.settled = 0  # of these, those that have their outcome
@@ -106,42 +118,64 @@ class Sender:
 
     @property
     def held(self) -> int:
-        """Records in the queue, in the open batch and in sealed ones."""
-        return len(self._queue) + len(self._batcher) + sum(map(len, self._ready))
+        """Records in the open batch and in sealed ones."""
+        return len(self._batcher) + sum(map(len, self._ready))
+
+    def has_room(self, n_bytes: int) -> bool:
+        """Whether records of `n_bytes` in all would get in. A single one of any size does where nothing waits."""
+        return not self.held_bytes or self.held_bytes + n_bytes <= self._max_bytes
 
     # -- facts from the worker and the lifecycle
 
-    def offered(self, entry: Entry) -> tuple[bool, list[Notice]]:
-        """A record came in; it is counted here. True when the sender's thread has something new to decide."""
-        self._row.receive()
+    def offered(self, entries: Sequence[Entry], now_s: float, arrived: str) -> tuple[bool, list[Notice]]:
+        """Records came in; they are counted here. True when the sender's thread has something new to decide."""
+        self._row.receive(len(entries))
         if self.closed:
-            self._row.drop(1, ledger.SHUTDOWN)
+            self._row.drop(len(entries), ledger.SHUTDOWN)
             return False, []
-        if not self._batcher.fits_alone(entry):
-            self._row.reject(1, ledger.RECORD_TOO_LARGE)
-            fields: dict[str, object] = {"recordBytes": len(entry.data), "maxBytes": self._limits.max_bytes}
-            return False, self._once(ledger.RECORD_TOO_LARGE, "warn", "record is larger than a request may be", fields)
-        if not self._queue.put(entry):
-            self._row.drop(1, ledger.QUEUE_FULL)
-            fields = {"queueMaxBytes": self._queue.max_bytes}
-            return False, self._once(ledger.QUEUE_FULL, "warn", "queue is full: the newest records are dropped", fields)
-        self.accepted += 1
-        return self._needs_thread(), []
+        rested = not self._ready and not self._batcher
+        sealed = len(self._ready)
+        largest_bytes = self._limits.max_bytes - SEPARATOR_BYTES
+        too_large, too_many = [], 0
+        for entry in entries:
+            size = len(entry.data)
+            if size > largest_bytes:
+                too_large.append(size)
+            elif not self.has_room(size):
+                too_many += 1
+            else:
+                self.held_bytes += size
+                self._ready += self._batcher.add(entry, now_s, arrived)
+        accepted = len(entries) - len(too_large) - too_many
+        self.accepted += accepted
+        notices = self._refused(too_large, too_many)
+        return len(self._ready) > sealed or (rested and accepted > 0), notices
 
-    def flush(self, now_s: float) -> None:
+    def _refused(self, too_large: list[int], too_many: int) -> list[Notice]:
+        notices: list[Notice] = []
+        if too_large:
+            self._row.reject(len(too_large), ledger.RECORD_TOO_LARGE)
+            fields: dict[str, object] = {"recordBytes": too_large[0], "maxBytes": self._limits.max_bytes}
+            notices += self._once(ledger.RECORD_TOO_LARGE, "warn", "record is larger than a request may be", fields)
+        if too_many:
+            self._row.drop(too_many, ledger.QUEUE_FULL)
+            fields = {"queueMaxBytes": self._max_bytes}
+            notices += self._once(ledger.QUEUE_FULL, "warn", "queue is full: the newest records are dropped", fields)
+        return notices
+
+    def flush(self) -> None:
         """Whatever was accepted so far leaves as soon as it can."""
-        self._pull(now_s)
         self._ready += self._batcher.seal()
 
     def wait_expired(self, now_s: float) -> list[Notice]:
-        """A flush waited for its whole cap in vain."""
+        """Somebody waited as long as anybody may, in vain."""
         self._note_drops()
         notice = self.availability.wait_expired(now_s)
         return [notice] if notice else []
 
-    def close(self, now_s: float) -> None:
+    def close(self) -> None:
         """Last flush. Pauses are forgotten: the thread tries until nothing is left, or the shell gives up."""
-        self.flush(now_s)
+        self.flush()
         self._closing = True
         self.availability.attempt_now()
 
@@ -151,9 +185,9 @@ class Sender:
             return []
         self.closed = True
         lost = self.held
-        self._queue.take_all()
         self._batcher.seal()
         self._ready = []
+        self.held_bytes = 0
         self.settled = self.accepted
         if not lost:
             return []
@@ -164,7 +198,6 @@ class Sender:
     # -- what to do
 
     def next_step(self, now_s: float) -> Step:
-        self._pull(now_s)
         self._ready += self._batcher.seal_expired(now_s)
         if self.closed or (self._closing and not self._ready):
             return Step(finished=True)
@@ -186,6 +219,8 @@ class Sender:
             return self._delivered(now_s)
         if outcome.kind == messages.SPLIT:
             return self._split(now_s)
+        if outcome.kind == messages.POISONED:
+            return self._isolate(now_s, outcome.reason or "rejected")
         if outcome.kind == messages.REJECTED:
             return self._rejected(now_s, outcome.reason or "rejected")
         if outcome.kind == messages.AUTHENTICATION:
@@ -217,27 +252,18 @@ class Sender:
 
     # -- how
 
-    def _pull(self, now_s: float) -> None:
-        for entry in self._queue.take_all():
-            self._ready += self._batcher.add(entry, now_s)
-
-    def _needs_thread(self) -> bool:
-        """Not for every record: only for the first one after a rest, and when a request is full."""
-        if not self._batcher and not self._ready and len(self._queue) == 1:
-            return True
-        records = len(self._batcher) + len(self._queue)
-        n_bytes = self._batcher.n_bytes + self._queue.waiting_bytes + len(self._queue)
-        return records >= self._limits.max_records or n_bytes >= self._limits.max_bytes
-
     def _settle_first(self) -> None:
         sealed = self._ready.pop(0)
-        self._queue.release(sealed.batch.n_bytes)
+        self.held_bytes -= sealed.batch.n_bytes
         self.settled += len(sealed)
 
     def _delivered(self, now_s: float) -> list[Notice]:
-        self._row.deliver(len(self._ready[0]))
+        first = self._ready[0]
+        self._row.deliver(len(first))
+        first.trials.refused = 0
         self._settle_first()
         self._said.clear()
+        self._isolates = True
         return self._answered(now_s)
 
     def _split(self, now_s: float) -> list[Notice]:
@@ -246,6 +272,20 @@ class Sender:
             return self._rejected(now_s, ledger.TOO_LARGE)
         self._ready[:1] = first.halves()
         return self._answered(now_s)
+
+    def _isolate(self, now_s: float, reason: str) -> list[Notice]:
+        """Some record of the batch is refused, and takes the others with it: halve the batch until it stands alone.
+
+        Where nothing of a batch is taken for long the fault is a general one: the rest is rejected as it is, and so
+        are later batches until something is delivered, or every batch would cost that many requests.
+        """
+        first = self._ready[0]
+        first.trials.refused += 1
+        if first.trials.refused >= _MAX_TRIALS:
+            self._isolates = False
+        if len(first) > 1 and self._isolates:
+            return self._split(now_s)
+        return self._rejected(now_s, reason)
 
     def _rejected(self, now_s: float, reason: str) -> list[Notice]:
         n = len(self._ready[0])

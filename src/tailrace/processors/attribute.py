@@ -60,7 +60,8 @@ class Attributor:
         self._current = None
 
     def _by_order(self, time: str) -> str | None:
-        if self._done is None:
+        # The usual case, and the same for a text of that length that is no time.
+        if self._done is None or (len(time) == len(self._done_time) and time > self._done_time):
             return self._current
         time = normal_time(time) or ""
         belongs_to_done = time != "" and time <= self._done_time

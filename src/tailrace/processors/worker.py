@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from tailrace.pipeline.ledger import Ledger
     from tailrace.pipeline.progress import Progress
     from tailrace.processors.attribute import Attributor
-    from tailrace.protocol.events import Event
 
 CATEGORIES = ("platform", "function", "extension")
+RUNTIME_DONE = "platform.runtimeDone"
+REPORT = "platform.report"
+LOGS_DROPPED = "platform.logsDropped"
+_TOLD = (RUNTIME_DONE, REPORT, LOGS_DROPPED)
+
+# Records handed over at once. Small, so that what waits for room is small beside any queue.
+_GROUP = 250
+# What a record's line has more than its event: request id, function name, number.
+_ADDED_BYTES = 150
 
 
 class Worker:
@@ -56,51 +64,77 @@ class Worker:
 
     def process(self, body: bytes | Oversized) -> None:
         """One body, to its end, whatever is in it."""
-        seen: list[Record] = []
+        told: list[Record] = []
         try:
             if isinstance(body, Oversized):
                 self._lose(BODY_TOO_LARGE, "telemetry body is too large and was not kept", body.n_bytes)
             else:
-                self._take(body, seen)
+                self._take(body, told)
         finally:
             # only now: whoever waits for the end of an invocation wants all that came with it
-            self._tell(seen)
+            for record in told:
+                self._tell(record)
             self._progress.processed()
 
-    def _take(self, body: bytes, seen: list[Record]) -> None:
+    def _take(self, body: bytes, told: list[Record]) -> None:
         split = split_events(body)
-        for event in split.events:
+        first = self._ledger.next_seqs(len(split.events))
+        wanted: list[Record] = []
+        unwanted = 0
+        for seq, event in enumerate(split.events, first):
+            record = Record(seq, event.time, event.type, event.value, event.raw)
             try:
-                record = self._admit(event)
+                self._attributor.stamp(record)
+                is_wanted = self._is_wanted(record)
             except Exception as error:  # noqa: BLE001 - a fault of ours may cost this event, not its neighbours
                 self._fanout.drop(1, INTERNAL_ERROR)
                 self._diagnostics("error", "event could not be processed", reason=type(error).__name__)
+                continue
+            if is_wanted:
+                wanted.append(record)
             else:
-                if record.request_id is not None and record.type in _TOLD:
-                    seen.append(record)
+                unwanted += 1
+            if event.type in _TOLD:
+                told.append(record)
+        if unwanted:
+            self._fanout.filter(unwanted)
+        self._offer(wanted)
         if split.unparsable_bytes:
             self._lose(UNPARSABLE, "telemetry body is not JSON from some place on", split.unparsable_bytes)
 
-    def _admit(self, event: Event) -> Record:
-        record = Record(self._ledger.next_seq(), event.time, event.type, event.value, event.raw)
-        self._attributor.stamp(record)
-        if event.type.partition(".")[0] in self._unwanted or is_own_line(record):
-            self._fanout.filter()
-        else:
-            self._fanout.offer(record)
-        return record
+    def _is_wanted(self, record: Record) -> bool:
+        if record.type == "function":  # most are
+            return "function" not in self._unwanted
+        return record.type.partition(".")[0] not in self._unwanted and not is_own_line(record)
+
+    def _offer(self, records: list[Record]) -> None:
+        begin = 0
+        try:
+            while begin < len(records):
+                group = records[begin : begin + _GROUP]
+                self._fanout.wait_for_room(sum([len(record.raw or "") + _ADDED_BYTES for record in group]))
+                begin += len(group)
+                self._fanout.offer(group)
+        except BaseException:
+            self._fanout.drop(len(records) - begin, INTERNAL_ERROR)
+            raise
 
     def _lose(self, reason: str, message: str, n_bytes: int) -> None:
         self._fanout.drop(1, reason)
         self._diagnostics("warn", message, reason=reason, bytes=n_bytes)
 
-    def _tell(self, seen: list[Record]) -> None:
-        for record in seen:
-            assert record.request_id is not None
-            if record.type == "platform.runtimeDone":
-                self._progress.invocation_done(record.request_id)
-            else:
-                self._progress.report_seen(record.request_id)
+    def _tell(self, record: Record) -> None:
+        if record.type == LOGS_DROPPED:
+            self._tell_of_loss(record.event)
+        elif record.request_id is not None and record.type == RUNTIME_DONE:
+            self._progress.invocation_done(record.request_id)
+        elif record.request_id is not None:
+            self._progress.report_seen(record.request_id)
 
-
-_TOLD = ("platform.runtimeDone", "platform.report")
+    def _tell_of_loss(self, event: object) -> None:
+        """The platform lost records before they came here (lambda-platform.md 5.9)."""
+        record = event.get("record") if isinstance(event, dict) else None
+        n = record.get("droppedRecords") if isinstance(record, dict) else None
+        if isinstance(n, int) and 0 < n < 1 << 62:
+            self._ledger.lost_by_platform(n)
+            self._diagnostics("warn", "the platform dropped telemetry before it came here", droppedRecords=n)

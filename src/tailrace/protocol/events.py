@@ -12,7 +12,7 @@ from tailrace.protocol.jsontext import (
     depth_is_within,
     dumps,
     quote,
-    scan,
+    scan_exact,
     scan_string,
     scan_tolerant,
     skip_blanks,
@@ -30,15 +30,11 @@ class Event:
     def __init__(self, raw: str, value: object) -> None:
         self.raw = raw
         self.value = value
-        self.time = ""
-        self.type = ""
+        time = kind = None
         if isinstance(value, dict):
-            time = value.get("time")
-            if isinstance(time, str):
-                self.time = time
-            kind = value.get("type")
-            if isinstance(kind, str):
-                self.type = kind
+            time, kind = value.get("time"), value.get("type")
+        self.time = time if isinstance(time, str) else ""
+        self.type = kind if isinstance(kind, str) else ""
 
     def __repr__(self) -> str:
         return f"Event({self.raw!r})"
@@ -84,14 +80,16 @@ def _take_quickly(text: str, index: int, in_array: bool, events: list[Event]) ->
     """Append events while the C scanner takes them; the index of what it did not take."""
     end = len(text)
     append = events.append
-    while index < end:
-        try:
-            value, stop = scan(text, index)
-        except (ValueError, RecursionError):
-            return index
-        raw = text[index:stop]
-        append(Event(_on_one_line(raw) if "\n" in raw or "\r" in raw else raw, value))
-        index = _next_element(text, stop, in_array)
+    one_line = "\n" not in text and "\r" not in text
+    try:
+        while index < end:
+            value, stop = scan_exact(text, index)
+            raw = text[index:stop]
+            append(Event(raw if one_line else _on_one_line(raw), value))
+            # compact bodies: the usual case
+            index = stop + 1 if in_array and text.startswith(",{", stop) else _next_element(text, stop, in_array)
+    except (StopIteration, ValueError, RecursionError):
+        pass  # it is at `index`, and for somebody more careful
     return index
 
 
@@ -113,13 +111,10 @@ def _take_one_carefully(text: str, index: int, in_array: bool, events: list[Even
 
 def _next_element(text: str, index: int, in_array: bool) -> int:
     """Where the next value may begin: behind blanks and, in an array, one comma."""
-    if in_array and text.startswith(",", index):  # compact bodies: the usual case
-        index += 1
-    else:
-        index = skip_blanks(text, index)
-        if in_array and text.startswith(",", index):
-            index += 1
-    return skip_blanks(text, index)
+    index = skip_blanks(text, index)
+    if in_array and text.startswith(",", index):
+        index = skip_blanks(text, index + 1)
+    return index
 
 
 def _end_of_value(text: str, start: int) -> int | None:

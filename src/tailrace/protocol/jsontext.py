@@ -43,7 +43,9 @@ class _Context:
 
 
 # typeshed wants a scanner where the interpreter wants any object with these attributes
-_scan_exact: Callable[[str, int], tuple[object, int]] = _json.make_scanner(_Context(True, int))  # type: ignore[arg-type]
+scan_exact: Callable[[str, int], tuple[object, int]] = _json.make_scanner(_Context(True, int))  # type: ignore[arg-type]
+"""`scan` without its courtesy: a missing value raises `StopIteration`. For loops where a call more is felt."""
+
 _scan_tolerant: Callable[[str, int], tuple[object, int]] = _json.make_scanner(_Context(False, _int_or_raw))  # type: ignore[arg-type]
 
 quote: Callable[[str], str] = _json.encode_basestring_ascii
@@ -57,7 +59,7 @@ def scan(text: str, index: int) -> tuple[object, int]:
     bounded the nesting (`depth_is_within`) where the text is not its own.
     """
     try:
-        return _scan_exact(text, index)
+        return scan_exact(text, index)
     except StopIteration as stop:
         raise ValueError(f"no JSON value at character {stop.value}") from None
 
@@ -99,6 +101,7 @@ def skip_blanks(text: str, index: int) -> int:
 
 
 _NOT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
+_NOT_STRUCTURE = bytes(code for code in range(256) if code not in b'[]{}"')
 
 
 def depth_is_within(body: bytes, limit: int) -> bool:
@@ -108,7 +111,9 @@ def depth_is_within(body: bytes, limit: int) -> bool:
     """
     if body.count(b"{") + body.count(b"[") <= limit:
         return True
-    outside_strings = body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
+    structure = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
+    # two quotes side by side leave what lies inside strings and what lies outside as they are
+    outside_strings = structure.replace(b'""', b"").split(b'"')[::2]
     brackets = b"".join(outside_strings).translate(None, _NOT_BRACKETS)
     # taking away every innermost pair of one kind makes the depth smaller by one at most
     levels = 0

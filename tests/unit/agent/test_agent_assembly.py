@@ -82,7 +82,7 @@ def fanout_of(destinations: str, output: Output, ledger: Ledger) -> Fanout:
 def test_each_destination_has_its_row_and_each_bad_one_too(tmp_path: Path) -> None:
     output, ledger = Output(), Ledger()
     fanout = fanout_of(f"file://{tmp_path} nonsense", output, ledger)
-    fanout.offer(Record(1, "2026-01-02T03:04:05.678Z", "function", {"type": "function"}, '{"type":"function"}'))
+    fanout.offer([Record(1, "2026-01-02T03:04:05.678Z", "function", {"type": "function"}, '{"type":"function"}')])
     rows = ledger.snapshot()
     assert rows[f"file://{tmp_path}"].held == 1
     assert rows["TAILRACE_DESTINATIONS, second entry"].dropped == {"bad_configuration": 1}
@@ -147,7 +147,7 @@ def app_of(output: Output, **more: Any) -> App:
         lifecycle=Lifecycle(EndPolicy(FlushSettings()), telemetry=False),
         listener=None,
         intake=Intake(ledger, progress, clock),
-        fanout=Fanout([], ledger),
+        fanout=Fanout([], ledger, clock),
         progress=progress,
         ledger=ledger,
         clock=clock,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.destination_cases import RESOURCE, WALL_S, batch, build, record
 from tailrace.destinations._replies import http_date_s
-from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, REJECTED, RETRY, SPLIT, HttpRequest, Reply
+from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, POISONED, REJECTED, RETRY, SPLIT, HttpRequest, Reply
 from tailrace.version import __version__
 
 
@@ -84,7 +84,8 @@ def test_the_users_headers_win_over_ours() -> None:
         (401, {}, AUTHENTICATION, "credentials"),
         (403, {}, AUTHENTICATION, "credentials"),
         (413, {}, SPLIT, "too large"),
-        (400, {}, REJECTED, "400"),
+        (400, {}, POISONED, "400"),
+        (422, {}, POISONED, "422"),
         (404, {}, REJECTED, "404"),
         (307, {"location": "https://new.example:8443/x?k=hunter2"}, REJECTED, "redirected to new.example, which"),
         (301, {"location": "/relative"}, REJECTED, "redirected, which is not followed"),

@@ -5,10 +5,10 @@ import threading
 import pytest
 
 from support.pipeline_fakes import LIMIT_S, FakeDestination, FakeLimits, FakeTransport, Rig, record
-from tailrace.clock import SystemClock
+from tailrace.clock import ManualClock, SystemClock
 from tailrace.errors import ConfigError, ConnectError, NoReplyError
 from tailrace.pipeline.exporter import Exporter
-from tailrace.pipeline.fanout import Fanout
+from tailrace.pipeline.fanout import Fanout, Patience
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.sender import SenderSettings
 
@@ -201,8 +201,8 @@ def test_a_record_s_time_reaches_the_batch_only_when_it_is_one() -> None:
 
     rig = Rig(Watching(limits=FakeLimits(max_records=1)))
     with rig.running():
-        rig.exporter.offer(record(1, time="2026-11-20T21:00:00Z"))
-        rig.exporter.offer(record(2, time="../../../etc/passwd"))
+        rig.exporter.offer([record(1, time="2026-11-20T21:00:00Z")])
+        rig.exporter.offer([record(2, time="../../../etc/passwd")])
         assert rig.exporter.wait_drained(rig.soon)
     assert seen == ["2026-11-20T21:00:00.000Z", "2023-11-14T22:13:20.000Z"]
 
@@ -212,7 +212,7 @@ def test_a_record_s_time_reaches_the_batch_only_when_it_is_one() -> None:
 
 def two(ledger: Ledger) -> tuple[Rig, Rig, Fanout]:
     one, other = (Rig(FakeDestination(name), ledger=ledger) for name in ("fake://one", "fake://other"))
-    return one, other, Fanout([one.exporter, other.exporter], ledger)
+    return one, other, Fanout([one.exporter, other.exporter], ledger, one.clock)
 
 
 def test_a_slow_destination_does_not_delay_another() -> None:
@@ -220,7 +220,7 @@ def test_a_slow_destination_does_not_delay_another() -> None:
     slow.transport.gate.clear()
     with slow.running(), quick.running():
         for n in (1, 2):
-            fanout.offer(record(n))
+            fanout.offer([record(n)])
         fanout.request_flush()
         assert quick.exporter.wait_drained(quick.soon)
         assert (quick.counts().delivered, slow.counts().held) == (2, 2)
@@ -232,11 +232,86 @@ def test_a_wait_for_all_asks_each_and_says_whether_one_is_up() -> None:
     dead, well, fanout = two(Ledger())
     dead.transport.gate.clear()
     with dead.running(), well.running():
-        fanout.offer(record(1))
+        fanout.offer([record(1)])
         fanout.request_flush()
         assert well.exporter.wait_drained(well.soon)
         assert not fanout.wait_drained(dead.clock.monotonic_s())
         assert (dead.exporter.is_up, well.exporter.is_up, fanout.any_up) == (False, True, True)
+
+
+def full_queue(rig: Rig) -> None:
+    """Fill its queue; the first record is on its way."""
+    rig.offer(1, 4)
+    assert rig.exporter.is_full(8)
+    assert rig.transport.entered.wait(LIMIT_S)
+
+
+def test_a_full_queue_holds_the_worker_back_until_there_is_room() -> None:
+    rig = Rig(settings=SenderSettings(queue_max_bytes=32), clock=SystemClock())
+    fanout = Fanout([rig.exporter], rig.ledger, rig.clock)
+    rig.transport.gate.clear()
+    with rig.running():
+        full_queue(rig)
+        waiter = start(lambda: fanout.wait_for_room(8))
+        rig.transport.gate.set()
+        waiter.join(LIMIT_S)
+        assert not waiter.is_alive()
+        assert not rig.exporter.is_full(8)
+        rig.offer(5, 5)
+        rig.exporter.request_flush()
+        assert rig.exporter.wait_drained(rig.soon)
+        assert rig.counts().delivered == 5
+
+
+def test_a_destination_with_room_is_not_delayed_by_one_without() -> None:
+    ledger, clock = Ledger(), SystemClock()
+    slow = Rig(FakeDestination("fake://slow"), ledger=ledger, settings=SenderSettings(queue_max_bytes=32), clock=clock)
+    quick = Rig(FakeDestination("fake://quick"), ledger=ledger, clock=clock)
+    fanout = Fanout([slow.exporter, quick.exporter], ledger, clock)
+    slow.transport.gate.clear()
+    with slow.running(), quick.running():
+        full_queue(slow)
+        fanout.wait_for_room(8)
+        assert slow.exporter.is_up
+        slow.transport.gate.set()
+
+
+def test_waiting_in_vain_for_room_takes_the_destination_down_and_is_not_done_again() -> None:
+    rig = Rig(settings=SenderSettings(queue_max_bytes=32), clock=SystemClock())
+    fanout = Fanout([rig.exporter], rig.ledger, rig.clock, patience_s=0.02)
+    rig.transport.gate.clear()
+    with rig.running():
+        full_queue(rig)
+        fanout.wait_for_room(8)
+        assert not rig.exporter.is_up
+        assert not rig.exporter.is_full(8)
+        rig.offer(5, 6)
+        assert rig.counts().dropped == {"queue_full": 2}
+
+
+def test_patience_is_earned_back_by_time_without_waiting() -> None:
+    clock = ManualClock()
+    patience = Patience(clock.monotonic_s(), 2.0)
+    assert patience.left_s(clock.monotonic_s()) == 2.0
+    clock.advance(1.5)
+    patience.waited(1.5, clock.monotonic_s())
+    assert patience.left_s(clock.monotonic_s()) == 0.5
+    clock.advance(1.0)
+    assert patience.left_s(clock.monotonic_s()) == 1.5
+    clock.advance(100.0)
+    assert patience.left_s(clock.monotonic_s()) == 2.0
+
+
+def test_at_the_end_nobody_waits_for_room() -> None:
+    rig = Rig(settings=SenderSettings(queue_max_bytes=32), clock=SystemClock())
+    fanout = Fanout([rig.exporter], rig.ledger, rig.clock, patience_s=1000.0)
+    rig.transport.gate.clear()
+    with rig.running():
+        full_queue(rig)
+        waiter = start(lambda: fanout.wait_for_room(8))
+        fanout.wait_no_more()
+        waiter.join(LIMIT_S)
+        assert not waiter.is_alive()
 
 
 def test_what_no_destination_gets_is_booked_for_each() -> None:
@@ -250,8 +325,8 @@ def test_what_no_destination_gets_is_booked_for_each() -> None:
 
 def test_without_destinations_every_record_is_counted_as_dropped_for_that() -> None:
     ledger = Ledger()
-    fanout = Fanout([], ledger)
-    fanout.offer(record(1))
+    fanout = Fanout([], ledger, ManualClock())
+    fanout.offer([record(1)])
     fanout.filter()
     fanout.request_flush()
     assert fanout.wait_drained(0.0)
@@ -266,8 +341,8 @@ def test_a_destination_that_cannot_be_built_counts_what_it_misses_and_stops_no_o
     ledger = Ledger()
     rig = Rig(ledger=ledger)
     row = ledger.open_row("TAILRACE_DESTINATIONS, second entry")
-    fanout = Fanout([rig.exporter], ledger, [row])
-    fanout.offer(record(1))
+    fanout = Fanout([rig.exporter], ledger, rig.clock, [row])
+    fanout.offer([record(1)])
     fanout.filter()
     assert rig.counts().held == 1
     counts = row.snapshot()
@@ -280,7 +355,7 @@ def test_closing_all_gives_each_the_whole_time() -> None:
     one, _, fanout = two(ledger)
     threads: list[threading.Thread] = []
     fanout.start(lambda run: threads.append(start(run)))
-    fanout.offer(record(1))
+    fanout.offer([record(1)])
     fanout.close(one.soon)
     assert [row.delivered for row in ledger.snapshot().values()] == [1, 1]
     for thread in threads:

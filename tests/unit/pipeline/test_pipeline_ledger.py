@@ -75,7 +75,7 @@ def test_sequence_numbers_are_unique_among_threads() -> None:
 
     def draw() -> None:
         for _ in range(2000):
-            seen.append(ledger.next_seq())  # noqa: PERF401 - the appends are to interleave
+            seen.append(ledger.next_seqs(1))  # noqa: PERF401 - the appends are to interleave
 
     threads = [threading.Thread(target=draw) for _ in range(4)]
     for thread in threads:

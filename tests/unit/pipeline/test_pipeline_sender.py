@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.pipeline_fakes import FakeLimits
+from tailrace.pipeline.availability import Notice
+from tailrace.pipeline.batcher import Entry
 from tailrace.pipeline.ledger import Ledger, LedgerRow
-from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, REJECTED, RETRY, SPLIT, Outcome
-from tailrace.pipeline.queue import Entry
+from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, POISONED, REJECTED, RETRY, SPLIT, Outcome
 from tailrace.pipeline.retry import Backoff
 from tailrace.pipeline.sender import Sender, SenderSettings
 
@@ -19,18 +20,22 @@ def a_sender(limits: FakeLimits | None = None, idempotent: bool = True, **settin
 
 
 def offer(sender: Sender, first: int, last: int, size: int = 10) -> list[bool]:
-    return [sender.offered(Entry(b"x" * size, seq, TIME))[0] for seq in range(first, last + 1)]
+    return [offered(sender, size, seq)[0] for seq in range(first, last + 1)]
+
+
+def offered(sender: Sender, size: int, seq: int, now_s: float = 0.0) -> tuple[bool, list[Notice]]:
+    return sender.offered([Entry(b"x" * size, seq, TIME)], now_s, TIME)
 
 
 def due(sender: Sender, now_s: float) -> list[int] | None:
     """Sequence numbers of the batch to send now."""
     step = sender.next_step(now_s)
-    return None if step.sealed is None else [e.seq for e in step.sealed.entries]
+    return None if step.sealed is None else step.sealed.seqs
 
 
 def test_full_batches_leave_at_once_and_the_rest_waits_for_its_age_or_a_flush() -> None:
     sender, _ = a_sender(FakeLimits(max_records=2), batch_max_age_s=10.0)
-    assert offer(sender, 1, 3) == [True, True, True]
+    assert offer(sender, 1, 3) == [True, True, False]
     assert due(sender, 0.0) == [1, 2]
     sender.replied(Outcome(DELIVERED), 0.0, 0.0)
     step = sender.next_step(0.0)
@@ -49,11 +54,11 @@ def test_the_thread_is_woken_for_the_first_record_and_for_a_full_batch_only() ->
 def test_a_batch_is_sent_again_as_it_is_until_it_has_an_outcome() -> None:
     sender, row = a_sender(backoff=Backoff(base_s=1.0))
     offer(sender, 1, 2)
-    sender.flush(0.0)
+    sender.flush()
     first = sender.next_step(0.0).sealed
     sender.not_connected("refused", 0.0, 0.5)
     offer(sender, 3, 3)
-    sender.flush(0.1)
+    sender.flush()
     assert sender.next_step(0.1).until_s == 0.5
     assert sender.next_step(0.5).sealed is first
     sender.replied(Outcome(DELIVERED), 0.5, 0.0)
@@ -64,7 +69,7 @@ def test_a_batch_is_sent_again_as_it_is_until_it_has_an_outcome() -> None:
 def test_what_the_destination_asks_for_delays_the_next_attempt() -> None:
     sender, _ = a_sender()
     offer(sender, 1, 1)
-    sender.flush(0.0)
+    sender.flush()
     sender.replied(Outcome(RETRY, "slow down", retry_after_s=7.0), 0.0, 0.0)
     assert sender.next_step(6.9).until_s == 7.0
     assert due(sender, 7.0) == [1]
@@ -73,7 +78,7 @@ def test_what_the_destination_asks_for_delays_the_next_attempt() -> None:
 def test_a_batch_that_is_too_large_is_halved_down_to_the_record_that_is() -> None:
     sender, row = a_sender()
     offer(sender, 1, 4)
-    sender.flush(0.0)
+    sender.flush()
     sent = []
     said = []
     while (seqs := due(sender, 0.0)) is not None:
@@ -97,10 +102,63 @@ def test_rejected_records_are_counted_and_spoken_of_once_until_a_delivery() -> N
     assert row.snapshot().rejected_reasons == {"no such field": 3}
 
 
+def isolate(sender: Sender, poison: set[int]) -> int:
+    """Answer until nothing is due, refusing every batch with a record of `poison` in it; how often was answered."""
+    answers = 0
+    while (seqs := due(sender, 0.0)) is not None:
+        answers += 1
+        sender.replied(Outcome(POISONED if poison & {*seqs} else DELIVERED, "status 400"), 0.0, 0.0)
+    return answers
+
+
+def test_one_record_that_is_refused_takes_no_other_with_it() -> None:
+    for poison in ({1}, {1000}, {1, 2}, {500, 900}, {333}):
+        sender, row = a_sender()
+        offer(sender, 1, 1000)
+        sender.flush()
+        isolate(sender, poison)
+        counts = row.snapshot()
+        assert (counts.delivered, counts.rejected_reasons) == (1000 - len(poison), {"status 400": len(poison)})
+
+
+def test_where_everything_is_refused_batches_are_not_taken_apart_for_ever() -> None:
+    everything = {*range(1, 4001)}
+    sender, row = a_sender()
+    offer(sender, 1, 1000)
+    sender.flush()
+    assert isolate(sender, everything) < 40
+    offer(sender, 1001, 2000)
+    sender.flush()
+    assert isolate(sender, everything) == 1
+    assert row.snapshot().rejected_reasons == {"status 400": 2000}
+    offer(sender, 2001, 2010)
+    sender.flush()
+    isolate(sender, set())
+    offer(sender, 2011, 2020)
+    sender.flush()
+    isolate(sender, {2015})
+    assert (row.snapshot().delivered, row.snapshot().rejected) == (19, 2001)
+
+
+def test_a_queue_that_is_full_of_records_that_fill_no_request_sends_them_at_once() -> None:
+    sender, row = a_sender(FakeLimits(max_bytes=1000), queue_max_bytes=1000)
+    offer(sender, 1, 3, size=300)
+    assert due(sender, 0.0) == [1]
+    offer(sender, 4, 4, size=300)
+    assert row.snapshot().dropped == {"queue_full": 1}
+
+
+def test_a_record_larger_than_the_queue_gets_in_alone() -> None:
+    sender, row = a_sender(queue_max_bytes=100)
+    offer(sender, 1, 2, size=500)
+    assert due(sender, 0.0) == [1]
+    assert row.snapshot().dropped == {"queue_full": 1}
+
+
 def test_refused_credentials_are_said_once_and_tried_again_slowly() -> None:
     sender, row = a_sender(slow_retry_s=30.0)
     offer(sender, 1, 1)
-    sender.flush(0.0)
+    sender.flush()
     said = sender.replied(Outcome(AUTHENTICATION, "InvalidAccessKeyId"), 0.0, 0.0)
     assert ["credentials" in n.message for n in said] == [True]
     assert sender.next_step(29.0).until_s == 30.0
@@ -114,7 +172,7 @@ def test_refused_credentials_are_said_once_and_tried_again_slowly() -> None:
 def test_the_cause_is_said_even_when_a_wait_had_run_out_before() -> None:
     sender, _ = a_sender()
     offer(sender, 1, 1)
-    sender.flush(0.0)
+    sender.flush()
     assert len(sender.wait_expired(0.5)) == 1
     assert len(sender.not_built("no credentials", 1.0)) == 1
     assert sender.not_built("no credentials", 31.0) == []
@@ -124,7 +182,7 @@ def test_an_unknown_outcome_is_sent_again_and_counted_where_a_copy_may_be_left()
     for idempotent, counted in ((True, 0), (False, 4)):
         sender, row = a_sender(idempotent=idempotent)
         offer(sender, 1, 2)
-        sender.flush(0.0)
+        sender.flush()
         sender.no_reply("reset", 0.0, 0.0)  # may have arrived
         sender.not_connected("refused", 0.0, 0.0)  # nothing was sent again
         assert row.snapshot().resent_unconfirmed == 0
@@ -137,7 +195,7 @@ def test_an_unknown_outcome_is_sent_again_and_counted_where_a_copy_may_be_left()
 def test_a_known_refusal_after_an_unknown_outcome_makes_the_next_attempt_no_copy() -> None:
     sender, row = a_sender(idempotent=False)
     offer(sender, 1, 1)
-    sender.flush(0.0)
+    sender.flush()
     sender.no_reply("reset", 0.0, 0.0)
     sender.replied(Outcome(RETRY), 0.0, 0.0)
     sender.replied(Outcome(DELIVERED), 0.0, 0.0)
@@ -147,10 +205,10 @@ def test_a_known_refusal_after_an_unknown_outcome_makes_the_next_attempt_no_copy
 def test_a_record_larger_than_any_request_is_rejected_and_its_neighbours_are_not() -> None:
     sender, row = a_sender(FakeLimits(max_bytes=50))
     offer(sender, 1, 1)
-    assert [n.level for n in sender.offered(Entry(b"x" * 50, 2, TIME))[1]] == ["warn"]
-    assert sender.offered(Entry(b"x" * 50, 3, TIME))[1] == []
+    assert [n.level for n in offered(sender, 50, 2)[1]] == ["warn"]
+    assert offered(sender, 50, 3)[1] == []
     offer(sender, 4, 4)
-    sender.flush(0.0)
+    sender.flush()
     assert due(sender, 0.0) == [1, 4]
     assert row.snapshot().rejected_reasons == {"record_too_large": 2}
 
@@ -159,33 +217,33 @@ def test_memory_is_bounded_over_queue_and_batches_together_while_the_destination
     sender, row = a_sender(FakeLimits(max_records=2), queue_max_bytes=50)
     said = []
     for seq in range(1, 9):
-        said += sender.offered(Entry(b"x" * 10, seq, TIME))[1]
+        said += offered(sender, 10, seq)[1]
         sender.next_step(0.0)
     assert len(said) == 1
     assert (row.snapshot().held, row.snapshot().dropped) == (5, {"queue_full": 3})
     sender.replied(Outcome(DELIVERED), 0.0, 0.0)
     offer(sender, 9, 11)
-    assert (row.snapshot().held, row.snapshot().dropped) == (5, {"queue_full": 4})
+    assert (row.snapshot().held, row.snapshot().dropped) == (5, {"queue_full": 5})
 
 
 def test_recovery_tells_what_was_lost_in_between() -> None:
     sender, _ = a_sender(queue_max_bytes=20)
     offer(sender, 1, 2)
-    sender.flush(0.0)
+    sender.flush()
     sender.not_connected("refused", 0.0, 0.0)
     offer(sender, 3, 5)
     said = sender.replied(Outcome(DELIVERED), 8.0, 0.0)
     assert [n.fields for n in said] == [
-        {"destination": "x", "downForS": 8.0, "failedAttempts": 1, "heldRecords": 0, "droppedRecords": 3}
+        {"destination": "x", "downForS": 8.0, "failedAttempts": 1, "heldRecords": 1, "droppedRecords": 3}
     ]
 
 
 def test_closing_forgets_pauses_and_ends_when_nothing_is_left() -> None:
     sender, _ = a_sender()
     offer(sender, 1, 1)
-    sender.flush(0.0)
+    sender.flush()
     sender.replied(Outcome(RETRY, retry_after_s=200.0), 0.0, 0.0)
-    sender.close(1.0)
+    sender.close()
     assert due(sender, 1.0) == [1]
     sender.replied(Outcome(RETRY, retry_after_s=200.0), 1.0, 0.0)
     assert sender.next_step(1.0).until_s == 1.5  # the end is near: what it asks for is honoured within that
@@ -197,7 +255,7 @@ def test_closing_forgets_pauses_and_ends_when_nothing_is_left() -> None:
 def test_closing_gives_up_at_once_where_trying_again_cannot_help() -> None:
     sender, row = a_sender()
     offer(sender, 1, 2)
-    sender.close(0.0)
+    sender.close()
     said = sender.not_built("no credentials", 0.0)
     assert sender.next_step(0.0).finished
     assert row.snapshot().dropped == {"shutdown": 2}
@@ -207,7 +265,7 @@ def test_closing_gives_up_at_once_where_trying_again_cannot_help() -> None:
 def test_what_comes_after_the_end_is_counted_and_late_replies_change_nothing() -> None:
     sender, row = a_sender()
     offer(sender, 1, 2)
-    sender.flush(0.0)
+    sender.flush()
     assert due(sender, 0.0) == [1, 2]
     sender.abandon()
     assert sender.replied(Outcome(DELIVERED), 1.0, 0.0) == []
@@ -220,7 +278,21 @@ def test_what_comes_after_the_end_is_counted_and_late_replies_change_nothing() -
 
 
 FACTS = st.sampled_from(
-    ["offer", "offer", "offer", "flush", "delivered", "retry", "split", "rejected", "auth", "refused", "reset", "broke"]
+    [
+        "offer",
+        "offer",
+        "offer",
+        "flush",
+        "delivered",
+        "retry",
+        "split",
+        "rejected",
+        "poisoned",
+        "auth",
+        "refused",
+        "reset",
+        "broke",
+    ]
 )
 
 
@@ -230,18 +302,25 @@ def test_whatever_happens_the_sum_holds_and_the_ledger_knows_what_lies_where(
 ) -> None:
     sender, row = a_sender(FakeLimits(max_records, max_bytes=40), idempotent, queue_max_bytes=queue_max_bytes)
     now_s, seq, delivered = 0.0, 0, []
-    kinds = {"delivered": DELIVERED, "retry": RETRY, "split": SPLIT, "rejected": REJECTED, "auth": AUTHENTICATION}
+    kinds = {
+        "delivered": DELIVERED,
+        "retry": RETRY,
+        "split": SPLIT,
+        "poisoned": POISONED,
+        "rejected": REJECTED,
+        "auth": AUTHENTICATION,
+    }
     for fact in facts:
         now_s += 40.0
         if fact == "offer":
             seq += 1
-            sender.offered(Entry(b"x" * (seq % 45), seq, TIME))
+            offered(sender, (seq % 45), seq)
         elif fact == "flush":
-            sender.flush(now_s)
+            sender.flush()
         elif (step := sender.next_step(now_s)).sealed is not None:
             if fact in kinds:
                 if fact == "delivered":
-                    delivered += [e.seq for e in step.sealed.entries]
+                    delivered += step.sealed.seqs
                 sender.replied(Outcome(kinds[fact], fact), now_s, 0.5)
             elif fact == "refused":
                 sender.not_connected(fact, now_s, 0.5)

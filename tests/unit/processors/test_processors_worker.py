@@ -44,7 +44,7 @@ class Bench:
         self.intake = Intake(self.ledger, self.progress, clock)
         self.destination = Keeping()
         self.rig = Rig(self.destination, ledger=self.ledger)
-        fanout = Fanout([self.rig.exporter], self.ledger)
+        fanout = Fanout([self.rig.exporter], self.ledger, clock)
         self.worker = Worker(
             self.intake, fanout, self.ledger, attributor or Attributor(), self.progress, wanted, self.told
         )
@@ -128,6 +128,31 @@ def test_the_end_is_told_though_platform_events_are_not_delivered() -> None:
     bench.process(event("platform.runtimeDone", {"requestId": "a"}))
     assert bench.progress.wait_done("a", 0)
     assert bench.destination.records == []
+
+
+def test_what_the_platform_lost_is_told_and_has_a_row_of_its_own() -> None:
+    bench = Bench()
+    bench.process(event("platform.logsDropped", {"reason": "slow", "droppedRecords": 42, "droppedBytes": 9001}))
+    bench.process(event("platform.logsDropped", {"droppedRecords": 8}))
+    bench.process(*(event("platform.logsDropped", {"droppedRecords": n}) for n in (0, -1, "9", None, 10**30)), 3)
+    row = bench.ledger.snapshot()["platform"]
+    assert (row.received, row.dropped) == (50, {"logs_dropped": 50})
+    assert bench.told.lines[0][2] == {"droppedRecords": 42}
+
+
+def test_a_body_that_breaks_the_worker_is_counted() -> None:
+    class Faulty(Fanout):
+        __slots__ = ()
+
+        def wait_for_room(self, n_bytes: int) -> None:
+            raise MemoryError
+
+    bench = Bench()
+    bench.worker._fanout = Faulty([bench.rig.exporter], bench.ledger, SystemClock())
+    with pytest.raises(MemoryError):
+        bench.process(event("platform.runtimeDone", {"requestId": "a"}), event("function", "x"))
+    assert bench.rig.counts().dropped == {"internal_error": 2}
+    assert bench.progress.wait_done("a", 0)
 
 
 def test_a_fault_of_ours_costs_one_event_and_is_counted() -> None:
