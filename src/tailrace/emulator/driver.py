@@ -136,7 +136,7 @@ class ExecutionEnvironment:
         except OSError as error:
             raise EnvironmentStartError(f"cannot listen on 127.0.0.1: {error.strerror}") from error
         self._workspace.bind_address(self._api.address)
-        self._sandbox = Sandbox(self, self._api.address, self.config.code_dir)
+        self._sandbox = Sandbox(self, self.config.code_dir)
         self._memory_handle = loop.call_later(_MEMORY_PERIOD_S, self._memory_due)
         self._started = True
         variables = extension_variables(self.config, self._workspace.spool_dir)

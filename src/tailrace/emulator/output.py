@@ -76,7 +76,6 @@ class OutputPipe:
             fcntl.fcntl(self.read_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         os.set_blocking(self.read_fd, False)
         self._capacity = fcntl.fcntl(self.read_fd, fcntl.F_GETPIPE_SZ)
-        self.inode = os.fstat(self.read_fd).st_ino
         self.ended = False
 
     def close_write_end(self) -> None:

@@ -3,7 +3,7 @@
 Everything that our processes start hangs below us: a child stays below its parent, and an orphan falls to
 us because we are the subreaper. So the tree below this process holds them all, whatever session or group
 they moved to. It also holds children that are not ours to touch (another environment's, the host
-program's); those are told apart once and remembered.
+program's); those bear none of our marks.
 """
 
 from __future__ import annotations
@@ -14,38 +14,36 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 
-from tailrace.emulator import procfs
+from tailrace.emulator import limit_mark, procfs
 
 _MAX_ROUNDS = 200
 _MAX_LOOKS = 100
 
 
 class ProcessTree:
-    """The processes of one environment.
+    """The processes of one environment."""
 
-    `api_address` stands in the environment variables of every one of them that did not clear them.
-    """
-
-    def __init__(self, api_address: str) -> None:
-        self._api_address = api_address
+    def __init__(self) -> None:
         self._mains: set[int] = set()
-        self._departed: set[int] = set()
-        self._pipes: dict[int, int] = {}
-        self._known: dict[int, procfs.ProcessStat] = {}
-        self._foreign: dict[int, int] = {}
+        self._marks: dict[int, int] = {}
+        self._known: dict[int, int] = {}
         self._owner: dict[int, int] = {}
         self._own_pid = os.getpid()
 
-    def add_main(self, pid: int, pipe_inode: int) -> None:
-        """A process that we started ourselves."""
-        self._pipes[pipe_inode] = pid
+    def add_main(self, pid: int) -> None:
+        """A process that we started ourselves, just now."""
+        if not self._mains:  # what was marked before has been ended; it only wants reaping
+            self.scan()
+            self._marks.clear()
+        mark = limit_mark.put_on(pid)
+        if mark is not None:
+            self._marks[mark] = pid
         self._mains.add(pid)
         self._remember(pid, pid)
 
     def remove_main(self, pid: int) -> None:
         """It ended and was reaped. What it left behind stays in the tree."""
         self._mains.discard(pid)
-        self._departed.add(pid)
         self._known.pop(pid, None)
 
     @property
@@ -55,7 +53,7 @@ class ProcessTree:
     @property
     def known(self) -> dict[int, int]:
         """Pid and start time of every process seen so far and not known to be gone."""
-        return {pid: stat.start_ticks for pid, stat in self._known.items()}
+        return dict(self._known)
 
     def scan(self) -> list[int]:
         """Every process of the environment now, zombies left out; orphans that ended are reaped."""
@@ -83,48 +81,25 @@ class ProcessTree:
     def _remember(self, pid: int, owner: int) -> None:
         stat = procfs.stat(pid)
         if stat is not None:
-            self._known[pid] = stat
+            self._known[pid] = stat.start_ticks
             self._owner[pid] = owner
 
     def _is_our_orphan(self, pid: int) -> bool:
+        """Whether a child of this process that we did not start belongs here and still runs."""
         stat = procfs.stat(pid)
-        if stat is None or self._foreign.get(pid) == stat.start_ticks:
+        if stat is None:
             return False
-        known = self._known.get(pid)
-        ours = known is not None and known.start_ticks == stat.start_ticks
-        if not ours:
-            ours = self._bears_our_mark(stat)
-            if not ours:
-                self._foreign[pid] = stat.start_ticks
+        if self._known.get(pid) != stat.start_ticks:
+            owner = self._marks.get(limit_mark.of(pid) or 0)
+            if owner is None:
                 return False
-            self._owner[pid] = self._likely_owner(stat)
-            self._known[pid] = stat
+            self._owner[pid] = owner
+            self._known[pid] = stat.start_ticks
         if stat.is_dead:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
             return False
         return True
-
-    def _bears_our_mark(self, stat: procfs.ProcessStat) -> bool:
-        """Whether an orphan is ours. A zombie has neither variables nor pipes any more, but still its group."""
-        groups = self._mains | self._departed
-        for known in self._known.values():
-            groups |= {known.group, known.session}
-        groups -= {os.getpgrp(), os.getsid(0)}
-        return (
-            bool({stat.group, stat.session} & groups)
-            or procfs.environment_value(stat.pid, "AWS_LAMBDA_RUNTIME_API") == self._api_address
-            or bool(procfs.output_pipes(stat.pid) & self._pipes.keys())
-        )
-
-    def _likely_owner(self, stat: procfs.ProcessStat) -> int:
-        """Which of our processes started an orphan that was never seen below it; 0 where nothing tells."""
-        if stat.group in self._mains:
-            return stat.group
-        for pid, known in self._known.items():
-            if stat.session == known.session and stat.session != os.getsid(0):
-                return self._owner.get(pid, 0)
-        return next((self._pipes[inode] for inode in procfs.output_pipes(stat.pid) if inode in self._pipes), 0)
 
     def started_by(self, main: int) -> list[int]:
         """The process `main` and everything that it started, as far as that was seen."""
@@ -155,8 +130,6 @@ class ProcessTree:
         self.stop(select)
         for pid in select():
             send(pid, signal.SIGKILL)
-        if not self._mains:
-            self._departed.clear()
 
 
 def _stops_soon(pid: int) -> bool:

@@ -1,6 +1,6 @@
 """What `/proc` tells about processes. A process that is gone gives None or nothing, never an error."""
 # These files are read several times in every invocation, where pathlib's objects would be most of the cost.
-# ruff: noqa: PTH110, PTH115, PTH208
+# ruff: noqa: PTH110, PTH208
 
 from __future__ import annotations
 
@@ -115,19 +115,6 @@ def environment_value(pid: int, name: str) -> str | None:
         if item.startswith(prefix):
             return item[len(prefix) :].decode("utf-8", "replace")
     return None
-
-
-def output_pipes(pid: int) -> set[int]:
-    """The inodes of the pipes that standard output and standard error of the process lead into."""
-    inodes: set[int] = set()
-    for fd in (1, 2):
-        try:
-            target = os.readlink(f"/proc/{pid}/fd/{fd}")
-        except OSError:
-            continue
-        if target.startswith("pipe:["):
-            inodes.add(int(target[6:-1]))
-    return inodes
 
 
 def rss_pages(pid: int) -> int | None:

@@ -21,6 +21,7 @@ from tailrace.emulator.output import OutputPipe
 from tailrace.emulator.process_tree import ProcessTree, send
 
 _GONE_WITHIN_S = 5.0
+_LOOK_AGAIN_S = 0.001
 
 
 class SandboxListener(Protocol):
@@ -59,10 +60,10 @@ class Sandbox:
     no process behind.
     """
 
-    def __init__(self, listener: SandboxListener, api_address: str, working_dir: Path) -> None:
+    def __init__(self, listener: SandboxListener, working_dir: Path) -> None:
         self._listener = listener
         self._working_dir = working_dir
-        self._tree = ProcessTree(api_address)
+        self._tree = ProcessTree()
         self._meter = MemoryMeter()
         self._mains: dict[int, _Main] = {}
         self._pipes: list[OutputPipe] = []
@@ -96,7 +97,7 @@ class Sandbox:
     def _adopt(self, name: str, generation: int, popen: subprocess.Popen[bytes], pipe: OutputPipe) -> None:
         self._pipes.append(pipe)
         self._loop.add_reader(pipe.read_fd, self._pipe_readable, pipe)
-        self._tree.add_main(popen.pid, pipe.inode)
+        self._tree.add_main(popen.pid)
         main = _Main(name, generation, popen, pipe, -1)
         self._mains[popen.pid] = main
         self._all_gone.clear()
@@ -191,10 +192,12 @@ class Sandbox:
     async def close(self) -> None:
         """End every process and wait until all are gone. Their exits are reported as usual."""
         try:
-            self._kill_all()
             async with asyncio.timeout(_GONE_WITHIN_S):
+                self._kill_all()
                 await self._all_gone.wait()
-            self._kill_all()
+                while self._tree.scan():
+                    self._kill_all()
+                    await asyncio.sleep(_LOOK_AGAIN_S)
         except TimeoutError:  # one hangs in the kernel, where no signal reaches it: it ends when it comes back
             pass
         finally:

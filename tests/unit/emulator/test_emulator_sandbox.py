@@ -13,8 +13,7 @@ from support.emulator_async import run, until
 from tailrace.emulator import procfs, subreaper
 from tailrace.emulator.sandbox import ProcessStartError, Sandbox
 
-API = "127.0.0.1:54321"
-ENVIRON = {"PATH": "/usr/bin:/bin", "AWS_LAMBDA_RUNTIME_API": API}
+ENVIRON = {"PATH": "/usr/bin:/bin"}
 
 
 class Listener:
@@ -36,7 +35,7 @@ class Listener:
 @asynccontextmanager
 async def sandbox(tmp_path: Path):
     listener = Listener()
-    box = Sandbox(listener, API, tmp_path)
+    box = Sandbox(listener, tmp_path)
     try:
         yield box, listener
     finally:
@@ -256,19 +255,60 @@ def test_closing_leaves_nothing_behind_and_gives_back_the_subreapers_role(tmp_pa
     assert subreaper.is_subreaper() == before
 
 
-def test_an_orphan_without_our_variables_is_known_by_its_pipe(tmp_path):
-    clean = DAEMON.replace(
-        "        signal.pause()\n    os._exit",
-        "        os.execve('/bin/sleep', ['sleep', '1000'], {})\n    os._exit",
-    )
+# A daemon that kept nothing of what it was started with: parent, session, group, variables, output.
+STRANGER = (
+    "import os, signal\n"
+    "child = os.fork()\n"
+    "if child == 0:\n"
+    "    os.setsid()\n"
+    "    stranger = os.fork()\n"
+    "    if stranger:\n"
+    "        os.write(1, b'%d %d\\n' % (stranger, os.getpid()))\n"
+    "        os._exit(0)\n"
+    "    os.setsid()\n"
+    "    null = os.open('/dev/null', os.O_RDWR)\n"
+    "    os.dup2(null, 1)\n"
+    "    os.dup2(null, 2)\n"
+    "    os.execve('/bin/sleep', ['sleep', '1000'], {})\n"
+    "os.waitpid(child, 0) if WAIT else None\n"
+    "signal.pause() if STAY else None\n"
+)
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_daemon_that_kept_nothing_of_its_origin_is_frozen_and_ended_all_the_same(tmp_path, stays):
+    """Whether the process that it came from still runs or not; none of them is left as a zombie."""
+    seen: list[int] = []
+    script = STRANGER.replace("WAIT", str(stays)).replace("STAY", str(stays))
 
     async def main():
         async with sandbox(tmp_path) as (box, listener):
-            box.start("runtime", 1, python(clean), ENVIRON)
+            box.start("ext:other", 1, shell("exec sleep 1000"), ENVIRON)
+            box.start("runtime", 1, python(script), ENVIRON)
+            await until(lambda: listener.lines != [])
+            stranger, parent = map(int, listener.lines[0].split())
+            seen.extend([stranger, parent])
+            await until(lambda: procfs.stat(stranger).parent == os.getpid())
+            await until(lambda: stays or listener.exits != [])
+            box.freeze()
+            assert state(stranger) == "T"
+            box.thaw()
+
+    run(main())
+    assert [state(pid) for pid in seen] == ["gone", "gone"]
+
+
+def test_one_environment_never_takes_the_orphan_of_another(tmp_path):
+    async def main():
+        async with sandbox(tmp_path) as (one, _), sandbox(tmp_path) as (two, listener):
+            one.start("runtime", 1, shell("exec sleep 1000"), ENVIRON)
+            two.start("runtime", 1, python(DAEMON), ENVIRON)
             await until(lambda: listener.lines != [])
             daemon = int(listener.lines[0].split()[1])
-            await until(lambda: procfs.environment_value(daemon, "AWS_LAMBDA_RUNTIME_API") is None)
-            box.freeze()
+            await until(lambda: procfs.stat(daemon).parent == os.getpid())
+            one.freeze()
+            assert state(daemon) in "SR"
+            two.freeze()
             assert state(daemon) == "T"
 
     run(main())

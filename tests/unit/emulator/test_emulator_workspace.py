@@ -75,7 +75,6 @@ def test_proc_tells_about_this_process_and_nothing_about_one_that_is_not():
     assert procfs.children(nobody) == []
     assert procfs.descendants(nobody) == []
     assert procfs.environment_value(nobody, "PATH") is None
-    assert procfs.output_pipes(nobody) == set()
 
 
 def test_children_are_found_by_a_scan_as_well():
