@@ -6,8 +6,9 @@ import posix
 import sys
 
 from tailrace.agent.app import App
-from tailrace.agent.diagnostics import Diagnostics, write_standard_output
+from tailrace.agent.diagnostics import Diagnostics
 from tailrace.agent.lifecycle import Lifecycle
+from tailrace.agent.output import LineOutput
 from tailrace.agent.threads import Threads
 from tailrace.clock import SystemClock
 from tailrace.config.settings import load_settings
@@ -18,6 +19,7 @@ from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.flush import EndPolicy, FlushSettings, flush_policy
 from tailrace.pipeline.intake import Intake
 from tailrace.pipeline.ledger import Ledger
+from tailrace.pipeline.local_transport import write_standard_output
 from tailrace.pipeline.progress import Progress
 from tailrace.pipeline.sender import SenderSettings
 from tailrace.pipeline.transport import CompositeTransport
@@ -49,7 +51,8 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
     sys.setswitchinterval(TURN_S)
     environ = {_text(name): _text(value) for name, value in posix.environ.items()}
     clock = SystemClock()
-    diagnostics = Diagnostics(write_standard_output, clock)
+    output = LineOutput(write_standard_output, clock)
+    diagnostics = Diagnostics(output.put, clock, output.put_last)
     threads = Threads(diagnostics)
     settings = load_settings(environ)
     for problem in settings.problems:

@@ -6,7 +6,6 @@ The type is how the worker knows these lines when the platform hands them back a
 from __future__ import annotations
 
 import _thread
-import posix
 
 from tailrace.protocol.jsontext import dumps
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from tailrace.clock import Clock
 
 LOG_TYPE = "tailrace.log"
-STANDARD_OUTPUT = 1
 REPEAT_AFTER_S = 60.0
 MAX_KNOWN = 128
 MAX_FIELD_CHARACTERS = 500
@@ -26,14 +24,20 @@ MAX_FIELD_CHARACTERS = 500
 class Diagnostics:
     """Says each thing once a minute at most: what is left out in between is counted and said with the next one.
 
-    `write` gets whole lines. Callable from any thread; never raises. Callers hand over constant messages, with what
+    `write` gets whole lines, `write_last` the last one (else `write`, too). Callable from any thread; never raises. Callers hand over constant messages, with what
     varies in the fields, and no secrets in either.
     """
 
-    __slots__ = ("_clock", "_known", "_lock", "_silent", "_write")
+    __slots__ = ("_clock", "_known", "_lock", "_silent", "_write", "_write_last")
 
-    def __init__(self, write: Callable[[bytes], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        clock: Clock,
+        write_last: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._write = write
+        self._write_last = write_last or write
         self._clock = clock
         self._lock = _thread.allocate_lock()
         self._known: dict[tuple[str, str], _Said] = {}
@@ -56,7 +60,7 @@ class Diagnostics:
         """Write `line`, and nothing after it, whoever else still has something to say."""
         with self._lock:
             self._silent = True
-            self._write(as_line(line))
+            self._write_last(as_line(line))
 
     def _admit(self, key: tuple[str, str]) -> int | None:
         """How often it was left out since it was last said; None: leave it out now, too."""
@@ -89,12 +93,3 @@ def _shortened(value: object) -> object:
 def as_line(value: dict[str, object]) -> bytes:
     """`value` as one line of JSON, in ASCII."""
     return dumps(value).encode("ascii", "replace") + b"\n"
-
-
-def write_standard_output(data: bytes) -> None:
-    """Write all of `data`, past every buffer. Where nobody reads it there is nothing left to do."""
-    try:
-        while data:
-            data = data[posix.write(STANDARD_OUTPUT, data) :]
-    except OSError:
-        return

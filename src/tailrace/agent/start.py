@@ -74,6 +74,7 @@ class FastStart:
 
 def main(name: str) -> NoReturn:
     """Run the extension that is registered as `name`, the base name of its file. Does not return."""
+    open_standard_streams()
     address = environment(b"AWS_LAMBDA_RUNTIME_API")
     if not address.rpartition(":")[2].isdigit():
         found = f"is {address}, not HOST:PORT" if address else "is not set"
@@ -88,6 +89,15 @@ def main(name: str) -> NoReturn:
     serve(api, identifier, fast)
 
 
+def open_standard_streams() -> None:
+    """Fill the places of standard streams that are closed: a socket would take them, and our lines would go there."""
+    for descriptor in (0, 1, 2):
+        try:
+            posix.fstat(descriptor)
+        except OSError:
+            posix.open("/dev/null", posix.O_RDWR)  # takes the lowest that is free: this one
+
+
 def bind_listener() -> _socket.socket | None:
     """The socket that telemetry comes to, bound and listening. None (and said) where none can be.
 
@@ -98,8 +108,8 @@ def bind_listener() -> _socket.socket | None:
     if host:
         try:
             return listening_on(host)
-        except (OSError, ValueError) as error:
-            say("error", f"TAILRACE_LISTEN_HOST: cannot listen on {host}: {error}; the default {ANY_HOST} is used")
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a setting, the default does
+            say("error", f"TAILRACE_LISTEN_HOST: cannot listen on {host[:60]}: {error}; the default {ANY_HOST} is used")
     try:
         return listening_on(ANY_HOST)
     except OSError as error:

@@ -14,9 +14,14 @@ _DNS_SUFFIXES = (
 )
 
 
-def configured_region(environ: Mapping[str, str]) -> str:
-    """The region of the environment, or an empty text. Lambda sets both variables (lambda-platform.md 1.1)."""
-    return environ.get("AWS_REGION", "").strip() or environ.get("AWS_DEFAULT_REGION", "").strip()
+def configured_region(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The region of the environment and the variable that says so; empty without one. Lambda sets both variables
+    (lambda-platform.md 1.1)."""
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        value = environ.get(variable, "").strip()
+        if value:
+            return value, variable
+    return "", ""
 
 
 def configured_endpoint(environ: Mapping[str, str], service: str) -> tuple[str, str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _LIMITS = RequestLimits(10_000, 8 * 1024 * 1024, 5.0, by_hour=True)  # a PUT costs as much as 2 s of a small function
 _EMPTY_REGION = "us-east-1"  # what the SDKs sign with where a store of one's own has no regions
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_REGION_MAX_LENGTH = 63
 
 
 class S3Address:
@@ -138,7 +139,7 @@ def create(spec: DestinationSpec, environ: Mapping[str, str]) -> S3Destination:
 
 def address_of(bucket: str, options: Mapping[str, str], environ: Mapping[str, str], setting: str) -> S3Address:
     """Where `bucket` is: at the URL's own endpoint, the environment's, or AWS's of the region."""
-    region = options.get("region") or configured_region(environ)
+    region = options.get("region") or _region(environ)
     endpoint = _endpoint(options, environ, setting)
     style = options.get("path-style", "auto")
     if endpoint is None:
@@ -155,6 +156,15 @@ def address_of(bucket: str, options: Mapping[str, str], environ: Mapping[str, st
     else:
         host = f"{bucket}.{host}"
     return S3Address(tls, host, port, base, region or _EMPTY_REGION, endpoint is None)
+
+
+def _region(environ: Mapping[str, str]) -> str:
+    region, variable = configured_region(environ)
+    if not _LABEL.issuperset(region) or len(region) > _REGION_MAX_LENGTH:
+        raise ConfigError(
+            variable, "it holds no name of a region", "set one like eu-west-1, or add ?region=... to the URL"
+        )
+    return region
 
 
 def _endpoint(options: Mapping[str, str], environ: Mapping[str, str], setting: str) -> Url | None:

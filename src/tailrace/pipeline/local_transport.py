@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import posix
 
 from tailrace.errors import ConnectError, NoReplyError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 _FOLDER_MODE = 0o755
 _FILE_MODE = 0o644
 _STDOUT = 1
+# The kernel mixes long writes of two threads: whoever writes to standard output holds this.
+_stdout_lock = _thread.allocate_lock()
 
 
 class FileTransport:
@@ -49,6 +52,7 @@ class FileTransport:
 
     def _create(self, folder: str) -> tuple[int, str]:
         """An empty file in `folder` under a name that nobody else has."""
+        is_made = False
         while True:
             self._count += 1
             path = f"{folder}/.tailrace-{posix.getpid()}-{id(self):x}-{self._count}.part"
@@ -59,7 +63,10 @@ class FileTransport:
             except FileExistsError:
                 continue  # left behind by a killed process of the same number
             except FileNotFoundError:
+                if is_made:
+                    raise  # a link that leads nowhere, or somebody removes it as fast as it is made
                 _make_folders(folder)
+                is_made = True
 
 
 class StreamTransport:
@@ -74,8 +81,9 @@ class StreamTransport:
         """Status 200, `ConnectError` when nothing was written, `NoReplyError` after a part."""
         written = 0
         try:
-            while written < len(request.body):
-                written += posix.write(self._descriptor, request.body[written:])
+            with _stdout_lock:
+                while written < len(request.body):
+                    written += posix.write(self._descriptor, request.body[written:])
         except OSError as error:
             reason = f"standard output: {posix.strerror(error.errno or 0).lower()}"
             raise (NoReplyError(reason) if written else ConnectError(reason)) from error
@@ -83,6 +91,16 @@ class StreamTransport:
 
     def close(self) -> None:
         """The standard output is not ours to close."""
+
+
+def write_standard_output(data: bytes) -> None:
+    """Write all of `data`, past every buffer. Where nobody reads it there is nothing left to do."""
+    try:
+        with _stdout_lock:
+            while data:
+                data = data[posix.write(_STDOUT, data) :]
+    except OSError:
+        return
 
 
 def _folder_of(path: str) -> str:
@@ -97,8 +115,11 @@ def _make_folders(folder: str) -> None:
     except FileExistsError:
         return  # somebody else was faster, or it is no folder: then opening the file says so
     except FileNotFoundError:
-        _make_folders(folder.rpartition("/")[0] or "/")
-        _make_folders(folder)
+        above = folder.rstrip("/").rpartition("/")[0]
+        if not above:
+            raise
+        _make_folders(above)
+        posix.mkdir(folder, _FOLDER_MODE)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

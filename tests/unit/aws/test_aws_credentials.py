@@ -44,6 +44,6 @@ def test_the_more_specific_endpoint_and_region_win() -> None:
     assert configured_endpoint({"AWS_ENDPOINT_URL": "http://all"}, "S3") == ("http://all", "AWS_ENDPOINT_URL")
     assert configured_endpoint({**both, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, "S3") == ("", "")
     assert configured_endpoint({}, "S3") == ("", "")
-    assert configured_region({"AWS_REGION": "a", "AWS_DEFAULT_REGION": "b"}) == "a"
-    assert configured_region({"AWS_REGION": " ", "AWS_DEFAULT_REGION": "b"}) == "b"
+    assert configured_region({"AWS_REGION": "a", "AWS_DEFAULT_REGION": "b"}) == ("a", "AWS_REGION")
+    assert configured_region({"AWS_REGION": " ", "AWS_DEFAULT_REGION": "b"}) == ("b", "AWS_DEFAULT_REGION")
     assert [dns_suffix(region) for region in ("eu-west-1", "cn-north-1")] == ["amazonaws.com", "amazonaws.com.cn"]

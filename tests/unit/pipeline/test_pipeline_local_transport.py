@@ -67,6 +67,18 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
         FileTransport().send(FileRequest(deeper, b"x"), 1.0)
 
 
+@pytest.mark.parametrize("folder", ["/proc/nowhere/x", "/proc/nowhere", "/dev/null/x"])
+def test_a_place_where_no_folder_can_be_made_is_named(folder: str) -> None:
+    with pytest.raises(ConnectError):
+        FileTransport().send(FileRequest(f"{folder}/a", b"x"), 1.0)
+
+
+def test_a_link_that_leads_nowhere_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(ConnectError, match="no such file"):
+        FileTransport().send(FileRequest(str(tmp_path / "link" / "a"), b"x"), 1.0)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
