@@ -225,3 +225,12 @@ def test_two_destinations_both_get_everything(opt: Path, api: FakeLambdaApi, tmp
         api.wait_for_next(2)
         assert delivered(one) == delivered(two)
         assert len(delivered(one)) == 3
+
+
+def test_lines_of_a_long_invocation_leave_before_its_end(opt: Path, api: FakeLambdaApi, out: Path) -> None:
+    with AgentProcess(opt, api.address, to_folder(out)) as agent:
+        api.invoke("request-1", timeout_s=60)
+        api.post_telemetry([started("request-1"), line("early")])
+        api.wait_until(lambda: len(delivered(out)) == 2, "the first lines in the folder", poll_s=0.01)
+        agent.kill()
+    assert [line["type"] for line in delivered(out)] == ["platform.start", "function"]

@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from support.agent_process import AgentProcess, unpack_layer
 from support.fake_lambda_api import FakeLambdaApi
-from support.telemetry import invocation, line
+from support.telemetry import done, event, invocation, line, started
 
 
 @pytest.fixture(scope="module")
@@ -293,3 +294,86 @@ def test_an_invocation_that_ends_before_the_imports_do_is_not_held_past_its_dead
         api.shutdown()
         assert agent.exit_code() == 0
         assert agent.messages() == []
+
+
+@contextmanager
+def particular_server(refuses: bytes, status: int) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that answers `status` to every request with `refuses` in it; the bodies that it took."""
+    taken: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            is_refused = refuses in body
+            if not is_refused:
+                taken.append(body)
+            self.send_response(status if is_refused else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            """Tests are quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/", taken
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+@pytest.mark.parametrize(("status", "reason"), [(400, "status 400"), (422, "status 422"), (413, "too_large")])
+def test_one_record_that_a_server_refuses_takes_no_other_with_it(
+    opt: Path, api: FakeLambdaApi, status: int, reason: str
+) -> None:
+    with particular_server(b"poison", status) as (url, taken):
+        settings = {"TAILRACE_DESTINATIONS": url, "TAILRACE_END_WAIT_MS": "20000"}
+        with AgentProcess(opt, api.address, settings) as agent:
+            texts = [f"line {number}" if number != 37 else "poison" for number in range(100)]
+            api.invoke("request-1", timeout_s=60)
+            api.post_telemetry(invocation("request-1", *texts))
+            api.wait_for_next(2)
+            api.shutdown()
+            assert agent.exit_code() == 0
+            (row,) = agent.ledger().values()
+            assert (row["received"], row["delivered"], row["rejected"]) == (102, 101, 1)
+            said = [line for line in agent.said() if line.get("reason") == reason]
+            assert [line["records"] for line in said] == [1]
+    records = [json.loads(line)["record"] for body in taken for line in body.splitlines()]
+    assert [record for record in records if isinstance(record, str)] == [text for text in texts if text != "poison"]
+
+
+def test_more_than_a_queue_holds_is_kept_back_while_the_destination_takes_it(opt: Path, api: FakeLambdaApi) -> None:
+    with particular_server(b"nothing of that", 500) as (url, taken):
+        settings = {
+            "TAILRACE_DESTINATIONS": url, "TAILRACE_QUEUE_MAX_BYTES": "200000", "TAILRACE_END_WAIT_MS": "20000",
+        }  # fmt: skip
+        with AgentProcess(opt, api.address, settings) as agent:
+            api.invoke("request-1", timeout_s=60)
+            api.post_telemetry([started("request-1")])
+            for _ in range(20):
+                api.post_telemetry([line("x" * 200) for _ in range(500)])
+            api.post_telemetry([done("request-1")])
+            api.wait_for_next(2)
+            api.shutdown()
+            assert agent.exit_code() == 0
+            (row,) = agent.ledger().values()
+            assert (row["received"], row["delivered"]) == (10_002, 10_002)
+    assert sum(body.count(b"\n") for body in taken) == 10_002
+
+
+def test_what_the_platform_lost_stands_in_the_ledger(opt: Path, api: FakeLambdaApi, out: Path) -> None:
+    with AgentProcess(opt, api.address, {"TAILRACE_DESTINATIONS": f"file://{out}"}) as agent:
+        api.invoke("request-1", timeout_s=60)
+        lost = {"reason": "slow", "droppedRecords": 42, "droppedBytes": 9001}
+        api.post_telemetry([started("request-1"), event("platform.logsDropped", lost), done("request-1")])
+        api.wait_for_next(2)
+        api.shutdown()
+        assert agent.exit_code() == 0
+        rows = agent.ledger()
+        assert rows[f"file://{out}"]["delivered"] == 3
+        assert rows["platform"]["dropped"] == {"logs_dropped": 42}

@@ -135,10 +135,16 @@ class FakeLambdaApi:
         self.wait_until(lambda: sum(r.path == NEXT for r in self.seen) >= times, f"{times} calls to Next", limit_s)
         return [request for request in self.seen if request.path == NEXT][times - 1]
 
-    def wait_until(self, holds: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
+    def wait_until(
+        self, holds: Callable[[], bool], what: str, limit_s: float = LIMIT_S, poll_s: float | None = None
+    ) -> None:
+        """`poll_s` is for what happens elsewhere, of which nothing here tells."""
         with self._changed:
-            if not self._changed.wait_for(holds, limit_s):
-                raise AssertionError(f"waited {limit_s} s for {what}; seen: {[r.line for r in self.seen]}")
+            end_s = time.monotonic() + limit_s
+            while not holds():
+                if time.monotonic() > end_s:
+                    raise AssertionError(f"waited {limit_s} s for {what}; seen: {[r.line for r in self.seen]}")
+                self._changed.wait(poll_s or end_s - time.monotonic())
 
     # What the handler does
 

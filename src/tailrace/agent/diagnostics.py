@@ -24,8 +24,8 @@ MAX_FIELD_CHARACTERS = 500
 class Diagnostics:
     """Says each thing once a minute at most: what is left out in between is counted and said with the next one.
 
-    `write` gets whole lines, `write_last` the last one (else `write`, too). Callable from any thread; never raises. Callers hand over constant messages, with what
-    varies in the fields, and no secrets in either.
+    `write` gets whole lines, `write_last` the last one (else `write`, too). Callable from any thread; never raises.
+    Callers hand over constant messages, with what varies in the fields, and no secrets in either.
     """
 
     __slots__ = ("_clock", "_known", "_lock", "_silent", "_write", "_write_last")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tailrace.clock import Clock
 
-# A pipe that is not read takes 64 KiB, and then blocks whoever writes to it. As much again waits here; the rest is lost.
+# A pipe that is not read takes 64 KiB and then blocks whoever writes. As much again waits here; the rest is lost.
 MAX_WAITING_BYTES = 65_536
 # At the end: how long the last lines may take. Without a reader they never get out.
 LAST_WAIT_S = 0.15

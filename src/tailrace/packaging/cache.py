@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +18,10 @@ from tailrace.packaging.layer import COMPILER, EXTENSION, LAUNCHER, agent_source
 
 # Part of every key: changed when what is built from the same input changes.
 FORM = b"1"
+# Layers of former sources and interpreters are removed when that many were used later and this long ago: whoever still
+# runs one was started from it within that time.
+KEPT = 4
+UNUSED_S = 7 * 86_400.0
 
 
 def plain_layer(find: Callable[[], Sequence[Interpreter]] = interpreters.find_all, cache: Path | None = None) -> Path:
@@ -28,6 +34,7 @@ def plain_layer(find: Callable[[], Sequence[Interpreter]] = interpreters.find_al
     folder = cache if cache is not None else cache_folder()
     place = folder / f"layer-{content_key(agent_sources(), program_files())}"
     if (place / EXTENSION).is_file():
+        mark_used(place)
         return place
     content = layer_content(find())
     try:
@@ -39,6 +46,7 @@ def plain_layer(find: Callable[[], Sequence[Interpreter]] = interpreters.find_al
             f"cannot keep the layer in {folder}: {error.strerror}",
             "set XDG_CACHE_HOME to a writable one",
         ) from error
+    prune(folder, place, time.time())
     return place
 
 
@@ -75,3 +83,32 @@ def put_in_place(place: Path, content: Mapping[str, bytes]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         if not (place / EXTENSION).is_file():
             raise
+
+
+def mark_used(place: Path) -> None:
+    """The folder's own time says when its layer was last asked for."""
+    with contextlib.suppress(OSError):  # somebody else's folder can be read all the same
+        os.utime(place)
+
+
+def prune(folder: Path, place: Path, now_s: float) -> None:
+    """Remove what nobody has asked for in a long time: layers but for the latest few, and what a killed process left.
+
+    A folder is renamed before it is emptied, so that nobody finds half a layer; who loses a race has nothing to do.
+    """
+    layers = sorted(folder.glob("layer-*"), key=used_s, reverse=True)
+    left_behind = [path for prefix in (".layer-*", ".old-*") for path in folder.glob(prefix)]
+    for path in (*layers[KEPT:], *left_behind):
+        if path != place and now_s - used_s(path) > UNUSED_S:
+            retired = folder / f".old-{path.name}-{os.getpid()}"
+            with contextlib.suppress(OSError):
+                path.rename(retired)
+                shutil.rmtree(retired)
+
+
+def used_s(path: Path) -> float:
+    """When it was last asked for (epoch seconds); just now, where it vanishes meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()

@@ -20,6 +20,8 @@ KEPT_BODY_BYTES = 65_536
 _DRAIN_MAX_BYTES = 1_048_576  # beyond this a new connection is cheaper than the rest of the body
 _READ_BYTES = 65_536
 _JOINED_BODY_BYTES = 16_384
+# Reads after the deadline that find something: the sandbox may have been frozen while the reply was on its way.
+_LATE_READS = 16
 _MIN_TIMEOUT_S = 0.001
 _DEFAULT_PORTS = {True: 443, False: 80}
 
@@ -32,7 +34,17 @@ class Connection:
     """Owns `sock` (plain or TLS). After a failure `is_stale` says: it had worked before, and died before any
     byte of this reply; `sent_bytes` how much of the request had been handed to the kernel by then."""
 
-    __slots__ = ("_clock", "_exchanges", "_got_bytes", "_rest", "_sock", "idle_since_s", "is_stale", "sent_bytes")
+    __slots__ = (
+        "_clock",
+        "_exchanges",
+        "_got_bytes",
+        "_late_reads",
+        "_rest",
+        "_sock",
+        "idle_since_s",
+        "is_stale",
+        "sent_bytes",
+    )
 
     def __init__(self, sock: _socket.socket, clock: Clock) -> None:
         self._sock = sock
@@ -40,6 +52,7 @@ class Connection:
         self._rest = b""
         self._exchanges = 0
         self._got_bytes = 0
+        self._late_reads = 0
         self.idle_since_s = 0.0
         self.is_stale = False
         self.sent_bytes = 0
@@ -64,7 +77,7 @@ class Connection:
         """
         head_bytes = encode_head(request)
         self._exchanges += 1
-        self.sent_bytes = self._got_bytes = 0
+        self.sent_bytes = self._got_bytes = self._late_reads = 0
         send_error = self._send(head_bytes, request.body, deadline_s)
         if send_error is not None and not self.sent_bytes:
             self.is_stale = self._died(send_error)
@@ -129,7 +142,15 @@ class Connection:
         return kept[:KEPT_BODY_BYTES], body.done and not body.rest
 
     def _receive(self, deadline_s: float) -> bytes:
-        self._set_timeout(deadline_s)
+        """Some bytes of the reply. What has come already counts after the deadline, too: time passes while the
+        sandbox is frozen, and a reply that is thrown away is a request that is sent twice."""
+        if self._clock.monotonic_s() < deadline_s:
+            self._set_timeout(deadline_s)
+        elif self._late_reads < _LATE_READS:
+            self._late_reads += 1
+            self._sock.settimeout(_MIN_TIMEOUT_S)
+        else:
+            raise TimeoutError
         data = self._sock.recv(_READ_BYTES)
         if not data:
             raise _PeerClosedError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tailrace.errors import ConfigError
-from tailrace.packaging.cache import cache_folder, content_key, plain_layer
+from tailrace.packaging.cache import KEPT, UNUSED_S, cache_folder, content_key, plain_layer, prune
 from tailrace.packaging.interpreters import Interpreter
 
 
@@ -37,6 +37,27 @@ def test_many_at_once_agree_and_leave_nothing_behind(tmp_path: Path) -> None:
         places = list(pool.map(lambda _: plain_layer(no_interpreters, tmp_path), range(8)))
     assert len(set(places)) == 1
     assert list(tmp_path.iterdir()) == [places[0]]
+
+
+def test_layers_of_old_are_removed_but_for_the_latest_and_the_lately_used(tmp_path: Path) -> None:
+    now_s = 1_800_000_000.0
+    ages_s = {f"layer-{n}": n * UNUSED_S / 4 for n in range(9)} | {".layer-new": 60.0, ".layer-killed": 2 * UNUSED_S}
+    for name, age_s in ages_s.items():
+        (tmp_path / name / "extensions").mkdir(parents=True)
+        os.utime(tmp_path / name, (now_s - age_s, now_s - age_s))
+    (tmp_path / "something-else").mkdir()
+    prune(tmp_path, tmp_path / "layer-8", now_s)
+    kept = {"layer-0", "layer-1", "layer-2", "layer-3", "layer-4", "layer-8", ".layer-new", "something-else"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
+    prune(tmp_path, tmp_path / "layer-0", now_s + 100 * UNUSED_S)
+    assert {path.name for path in tmp_path.glob("layer-*")} == {f"layer-{n}" for n in range(KEPT)}
+
+
+def test_a_layer_that_is_asked_for_again_counts_as_used(tmp_path: Path) -> None:
+    place = plain_layer(no_interpreters, tmp_path)
+    os.utime(place, (0, 0))
+    plain_layer(must_not_be_asked, tmp_path)
+    assert place.stat().st_mtime > UNUSED_S
 
 
 def test_the_key_changes_with_a_source_and_with_an_interpreter(tmp_path: Path) -> None:

@@ -242,6 +242,59 @@ def test_no_reply_in_time_is_an_unknown_outcome() -> None:
         transport.close()
 
 
+class Freezing(ManualClock):
+    """A clock that jumps far ahead while `frozen` says so, as it does when a sandbox thaws."""
+
+    __slots__ = ("frozen",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = False
+
+    def monotonic_s(self) -> float:
+        if self.frozen:
+            self.frozen = False
+            self.advance(3600.0)
+        return super().monotonic_s()
+
+
+def test_a_reply_that_came_while_the_sandbox_was_frozen_is_read_at_thaw() -> None:
+    clock = Freezing()
+
+    def behave(peer: Peer) -> None:
+        peer.read_request()
+        peer.say(OK[:20])
+        clock.frozen = True
+        peer.say(OK[20:])
+
+    with SocketServer(behave) as server:
+        transport = HttpTransport(clock, {})
+        reply = transport.send(put(server.port, method="POST"), 5.0)
+        transport.close()
+    assert (reply.status, reply.body) == (200, b"ok")
+
+
+def test_a_reply_that_drips_on_after_its_time_is_not_waited_for_without_end() -> None:
+    clock = Freezing()
+    over = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        peer.read_request()
+        clock.frozen = True
+        while not over.is_set():
+            try:
+                peer.say(b"HTTP/1.1 200 OK\r\nX: 1\r\n"[:1])
+            except OSError:
+                return
+
+    with SocketServer(behave) as server:
+        transport = HttpTransport(clock, {})
+        with pytest.raises(NoReplyError):
+            transport.send(put(server.port), 5.0)
+        over.set()
+        transport.close()
+
+
 def test_refused_and_unresolved_are_told_apart_and_nothing_was_sent() -> None:
     free = socket.create_server(("127.0.0.1", 0))
     port = free.getsockname()[1]
