@@ -34,7 +34,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_
 @contextmanager
 def serving(*arguments: str | Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A `tailrace serve` on a free port: its address and process. Ended with Ctrl-C, which it must obey."""
-    command = [TAILRACE, "serve", *map(str, arguments), "--port", "0"]
+    command = [str(TAILRACE), "serve", *map(str, arguments), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -122,8 +122,8 @@ def test_payload_that_is_not_json_is_refused_by_name(client: Any) -> None:
 def test_the_aws_command_line(address: str, tmp_path: Path) -> None:
     aws = Path(sys.executable).with_name("aws")
     out = tmp_path / "out.json"
-    command = [aws, "lambda", "invoke", "--endpoint-url", address, "--function-name", "echo"]
-    command += ["--payload", '{"from": "cli"}', out]
+    command = [str(aws), "lambda", "invoke", "--endpoint-url", address, "--function-name", "echo"]
+    command += ["--payload", '{"from": "cli"}', str(out)]
     env = {**CREDENTIALS, "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
     result = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
