@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -234,3 +236,21 @@ def test_lines_of_a_long_invocation_leave_before_its_end(opt: Path, api: FakeLam
         api.wait_until(lambda: len(delivered(out)) == 2, "the first lines in the folder", poll_s=0.01)
         agent.kill()
     assert [line["type"] for line in delivered(out)] == ["platform.start", "function"]
+
+
+def test_a_polite_signal_delivers_what_is_held_and_writes_the_ledger(opt: Path, api: FakeLambdaApi, out: Path) -> None:
+    with AgentProcess(opt, api.address, to_folder(out)) as agent:
+        api.invoke("request-1", timeout_s=60)
+        api.post_telemetry([started("request-1"), line("in the middle")])
+        os.kill(agent.pid, signal.SIGTERM)
+        assert agent.exit_code() == 128 + signal.SIGTERM
+        (row,) = agent.ledger().values()
+        assert row["delivered"] == 2
+    assert len(delivered(out)) == 2
+
+
+def test_a_polite_signal_before_anything_else_ends_it_too(opt: Path, api: FakeLambdaApi, out: Path) -> None:
+    with AgentProcess(opt, api.address, to_folder(out)) as agent:
+        api.wait_for_next()
+        os.kill(agent.pid, signal.SIGTERM)
+        assert agent.exit_code() == 128 + signal.SIGTERM

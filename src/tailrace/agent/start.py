@@ -8,6 +8,7 @@ kernel's accept queue.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the stubs know only its wrapper, which costs an import of enum
 import _socket
 import _thread
 import posix
@@ -35,6 +36,8 @@ UNSTATED_DEADLINE_S = 2.0
 DEFAULT_MARGIN_S = 0.1
 # For every thread. Address space until it is touched; the default is 8 MiB.
 STACK_BYTES = 1024 * 1024
+# Lambda ends an extension with an event, or kills it. Elsewhere there is a signal, and this much patience.
+TERMINATION_S = 1.5
 MANAGED_INSTANCES = b"lambda-managed-instances"
 
 
@@ -81,6 +84,7 @@ def main(name: str) -> NoReturn:
         say("error", f"AWS_LAMBDA_RUNTIME_API {found}: this program is started by Lambda, as an extension")
         posix._exit(1)
     fast = FastStart()
+    _signal.signal(_signal.SIGTERM, lambda *_: _thread.start_new_thread(terminate, (fast,)))
     fast.listener = bind_listener()
     api = LambdaApi(address)
     identifier = register(api, name, fast)
@@ -258,6 +262,15 @@ def second_thread(fast: FastStart) -> None:
         app.receive()
     except BaseException as error:  # noqa: BLE001 - fail open: what was received is still delivered
         say("error", f"the listener failed: {type(error).__name__}; no more telemetry is received")
+
+
+def terminate(fast: FastStart) -> None:
+    """Deliver what is held, write the ledger, leave. On a thread: the main one may hold any lock when it is told."""
+    try:
+        if fast.app is not None:
+            fast.app.close(time.monotonic() + TERMINATION_S)
+    finally:
+        posix._exit(128 + _signal.SIGTERM)
 
 
 def is_shutdown(body: bytes) -> bool:

@@ -10,23 +10,29 @@ if TYPE_CHECKING:
     from tailrace.model.record import Record
 
 
+_REMEMBERED = 64  # invocations that late lines may still belong to
+
+
 class Attributor:
     """Stamps `request_id` on records in the order in which they came.
 
     Platform events name their request themselves. A function's line belongs to the invocation between whose
     platform.start and platform.runtimeDone it came. The pipes of the function are slower than the platform's own
     events: a line that comes after runtimeDone, but is not later by its own time, still belongs to it.
-    A line that is an object with a `requestId` of its own keeps that. Everything else stays without.
+    A line that is an object with a `requestId` of its own belongs to that where there was such an invocation: the
+    member may also be the customer's word for something else, and then order knows better. Everything else stays
+    without.
 
     `concurrent` is for environments that run several invocations at once: there order says nothing.
     """
 
-    __slots__ = ("_concurrent", "_current", "_done", "_done_time", "_start_time")
+    __slots__ = ("_concurrent", "_current", "_done", "_done_time", "_start_time", "_started")
 
     def __init__(self, concurrent: bool = False) -> None:
         self._concurrent = concurrent
         self._current: str | None = None
         self._start_time = ""
+        self._started: dict[str, None] = {}
         self._done: str | None = None
         self._done_time = ""
 
@@ -36,10 +42,9 @@ class Attributor:
             self._follow(record)
             return
         own = _own_request_id(record.event)
-        if own is not None:
-            record.request_id = own
-        elif record.type == "function" and not self._concurrent:
-            record.request_id = self._by_order(record.time)
+        record.request_id = own
+        if record.type == "function" and not self._concurrent and own not in self._started:
+            record.request_id = self._by_order(record.time) or own
 
     def _follow(self, record: Record) -> None:
         """Keep track of which invocation runs."""
@@ -47,6 +52,9 @@ class Attributor:
             return
         if record.type == "platform.start":
             self._current = record.request_id
+            self._started[record.request_id] = None
+            if len(self._started) > _REMEMBERED:
+                del self._started[next(iter(self._started))]
             self._start_time = normal_time(record.time) or ""
         elif record.type == "platform.runtimeDone":
             self._end(record.request_id, normal_time(record.time) or "")

@@ -77,9 +77,15 @@ def test_a_line_without_a_time_after_the_end_belongs_to_nobody() -> None:
 
 
 def test_an_object_line_keeps_its_own_request() -> None:
-    own = line({"message": "late", "requestId": "z"}, "05")
+    late = line({"message": "late", "requestId": "a"}, "05")
     odd = line({"message": "x", "requestId": 7}, "05")
-    assert stamped(platform("platform.start", "a"), own, odd) == ["a", "z", "a"]
+    events = (platform("platform.start", "a"), platform("platform.start", "b"), late, odd)
+    assert stamped(*events) == ["a", "b", "a", "b"]
+
+
+def test_a_request_id_that_is_the_customers_own_word_does_not_count_where_order_knows() -> None:
+    before, within = (line({"message": "paid", "requestId": "order-7"}, "05") for _ in range(2))
+    assert stamped(before, platform("platform.start", "a"), within) == ["order-7", "a", "a"]
 
 
 def test_extensions_lines_and_odd_events_stay_without() -> None:
