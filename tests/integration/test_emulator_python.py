@@ -297,3 +297,13 @@ def test_an_environment_makes_and_removes_its_own_folder(tmp_path, monkeypatch):
         assert list((tmp_path / f"tailrace-{os.getuid()}").iterdir()) == []
 
     run(main())
+
+
+def test_a_function_that_dies_as_it_is_imported_used_some_memory(tmp_path):
+    async def main():
+        async with environment(tmp_path, "import os\nos._exit(7)\ndef handler(event, context): pass\n") as (env, _):
+            result = await invoke(env)
+            assert result.report.error_type == "Runtime.ExitError"
+            assert result.report.max_memory_used_mb > 1
+
+    run(main())

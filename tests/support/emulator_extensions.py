@@ -40,7 +40,7 @@ curl -s -D $out/headers -o $out/registered -X POST "$api/2020-01-01/extension/re
     -H "Lambda-Extension-Name: $(basename "$0")" -d '{"events":["INVOKE","SHUTDOWN"]}'
 id=$(tr -d '\\r' < $out/headers | sed -n 's/^[Ll]ambda-[Ee]xtension-[Ii]dentifier: //p')
 curl -s -o $out/subscribed -X PUT "$api/2022-07-01/telemetry" -H "Lambda-Extension-Identifier: $id" -d "{
-    \\"schemaVersion\\": \\"2022-12-13\\", \\"types\\": [\\"platform\\", \\"function\\", \\"extension\\"],
+    \\"schemaVersion\\": \\"@SCHEMA@\\", \\"types\\": [\\"platform\\", \\"function\\", \\"extension\\"],
     \\"buffering\\": {\\"timeoutMs\\": 25, \\"maxBytes\\": 262144, \\"maxItems\\": 1000},
     \\"destination\\": {\\"protocol\\": \\"HTTP\\", \\"URI\\": \\"http://sandbox.localdomain:$(cat $out/port)/in\\"}}"
 echo "shell extension is ready"
@@ -73,12 +73,20 @@ done
 class ShellExtension:
     """A script that registers, subscribes to everything, and keeps what it is told in files."""
 
-    def __init__(self, folder: Path, name: str = "shell-ext", at_invoke: str = ":", at_shutdown: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "shell-ext",
+        at_invoke: str = ":",
+        at_shutdown: str = "",
+        schema_version: str = "2022-12-13",
+    ) -> None:
         self.out = folder / f"{name}-out"
         self.out.mkdir(parents=True)
         (self.out / "listener.py").write_text(LISTENER)
         script = SHELL_EXTENSION.replace("@OUT@", str(self.out)).replace("@PYTHON@", sys.executable)
         script = script.replace("@AT_INVOKE@", at_invoke).replace("@AT_SHUTDOWN@", at_shutdown)
+        script = script.replace("@SCHEMA@", schema_version)
         self.path = executable(folder / name, script)
 
     @property

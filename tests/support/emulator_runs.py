@@ -83,6 +83,7 @@ async def environment(
     variables: Mapping[str, str] | None = None,
     timeout_s: float = 3.0,
     freeze: bool = True,
+    log_format: str = "text",
     start: bool = True,
     machine_factory: MachineFactory = make_machine,
 ) -> AsyncIterator[tuple[ExecutionEnvironment, Story]]:
@@ -98,6 +99,7 @@ async def environment(
         variables=variables or {},
         timeout_s=timeout_s,
         freeze=freeze,
+        log_format=log_format,
     )
     story = Story()
     with Workspace.create(parent) as workspace:

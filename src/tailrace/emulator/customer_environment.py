@@ -60,6 +60,8 @@ def sort_variables(variables: Mapping[str, str]) -> CustomerEnvironment:
     own = {name: value for name, value in variables.items() if name not in CREDENTIALS + REGIONS}
     for name in own:
         _check_name(name)
+    for name, value in variables.items():
+        _check_value(name, value)
     size = sum(len(name.encode()) + len(value.encode()) for name, value in own.items())
     if size > MAX_BYTES:
         raise UsageError("--env", f"the variables take {size} bytes", f"Lambda allows {MAX_BYTES}, names included")
@@ -77,3 +79,12 @@ def _check_name(name: str) -> None:
             f'"{name}" cannot be the name of a variable',
             "Lambda allows letters, digits and underscores, two or more, the first one a letter",
         )
+
+
+def _check_value(name: str, value: str) -> None:
+    try:
+        is_text = b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        is_text = False
+    if not is_text:
+        raise UsageError("--env", f"the value of {name} is not text", "Lambda allows UTF-8 without zero bytes")

@@ -26,7 +26,13 @@ from tailrace.emulator.timers import Timers
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentEndedError, EnvironmentStartError
 
+_FIRST_LOOK_S = 0.01
 _MEMORY_PERIOD_S = 0.1
+"""How often memory is measured. A young process is looked at sooner: it may end before its first request."""
+
+_WORK_IS_DONE = ("/response", "/error", "/event/next")
+"""Ends of paths that are requested when work is done: memory is at its peak just before."""
+
 _SHUTDOWN_LIMIT_S = 10.0
 """Far beyond the platform's own budget: reached only when the machine does not end."""
 
@@ -89,6 +95,7 @@ class ExecutionEnvironment:
         self._frozen = False
         self._failure: BaseException | None = None
         self._start_failure = ""
+        self._memory_handle: asyncio.TimerHandle | None = None
         self._exits: dict[str, ProcessExit] = {}
         self._ledger = LedgerWatch()
         self._telemetry_log = TelemetryLog() if record_telemetry else None
@@ -137,7 +144,6 @@ class ExecutionEnvironment:
             raise EnvironmentStartError(f"cannot listen on 127.0.0.1: {error.strerror}") from error
         self._workspace.bind_address(self._api.address)
         self._sandbox = Sandbox(self, self.config.code_dir)
-        self._memory_handle = loop.call_later(_MEMORY_PERIOD_S, self._memory_due)
         self._started = True
         variables = extension_variables(self.config, self._workspace.spool_dir)
         self._machine = self._machine_factory(self.config, self._api.address, variables)
@@ -175,7 +181,8 @@ class ExecutionEnvironment:
         if self._started and not self._closed:
             self._closed = True
             self._timers.clear()
-            self._memory_handle.cancel()
+            if self._memory_handle is not None:
+                self._memory_handle.cancel()
             if not self._ended.done():
                 self._ended.set_result("failure")
             self._queue.fail_all(EnvironmentEndedError("the execution environment has ended"))
@@ -239,12 +246,17 @@ class ExecutionEnvironment:
 
     def _http_happened(self, fact: facts.HttpRequested | facts.HttpAbandoned) -> None:
         self._sandbox.drain()
-        if isinstance(fact, facts.HttpRequested) and _ends_work(fact.path):
+        if isinstance(fact, facts.HttpRequested) and fact.path.endswith(_WORK_IS_DONE):
             self._feed(facts.MemoryMeasured(self._sandbox.measure_memory(rescan=False)))
         self._feed(fact)
 
-    def _memory_due(self) -> None:
-        self._memory_handle = asyncio.get_running_loop().call_later(_MEMORY_PERIOD_S, self._memory_due)
+    def _measure_memory_in(self, delay_s: float) -> None:
+        if self._memory_handle is not None:
+            self._memory_handle.cancel()
+        self._memory_handle = asyncio.get_running_loop().call_later(delay_s, self._memory_due, delay_s)
+
+    def _memory_due(self, delay_s: float) -> None:
+        self._measure_memory_in(min(delay_s * 2, _MEMORY_PERIOD_S))
         if not self._frozen and not self._sandbox.is_empty:
             self._feed(facts.MemoryMeasured(self._sandbox.measure_memory()))
 
@@ -256,7 +268,7 @@ class ExecutionEnvironment:
 
     def line_written(self, process: str, generation: int, text: str) -> None:
         if process.startswith(_EXTENSION_PREFIX):
-            self._ledger.line_written(process, generation, text)
+            self._ledger.line_written(process, text)
         self._feed(facts.LineWritten(process, generation, text))
 
     def process_exited(self, process: str, generation: int, exit_code: int | None, signal_name: str | None) -> None:
@@ -274,7 +286,8 @@ class ExecutionEnvironment:
     # effects
 
     def _spawn(self, effect: effects.SpawnProcess) -> None:
-        self._ledger.process_started(effect.process, effect.generation)
+        self._ledger.process_started(effect.process)
+        self._measure_memory_in(_FIRST_LOOK_S)
         environ = process_environment(effect.process, effect.environ, self.config)
         command = self._commands[effect.process]
         try:
@@ -354,11 +367,6 @@ class ExecutionEnvironment:
         if not self._ended.done():
             self._ended.set_result(effect.reason)
         self._observer.environment_ended(effect.reason)
-
-
-def _ends_work(path: str) -> bool:
-    """Whether such a request may end an invocation or a phase of it: memory is at its peak just before."""
-    return path.endswith(("/next", "/response", "/error"))
 
 
 _EXECUTE: dict[type[Any], Callable[[ExecutionEnvironment, Any], None]] = {

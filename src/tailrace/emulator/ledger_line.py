@@ -9,23 +9,23 @@ LEDGER_TYPE = "tailrace.ledger"
 
 
 class LedgerWatch:
-    """Keeps the last ledger line of every generation of every extension process.
-
-    Each generation counts from zero, so what happened to the environment's records is the sum of them.
-    """
+    """Adds up the last ledger lines of every generation of an extension's process, which each count from zero."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, dict[int, Mapping[str, object]]] = {}
-        self._living: dict[str, int] = {}
+        self._past: dict[str, Mapping[str, object]] = {}
+        self._present: dict[str, Mapping[str, object]] = {}
         self._latest = ""
 
-    def process_started(self, process: str, generation: int) -> None:
-        self._living[process] = generation
+    def process_started(self, process: str) -> None:
+        """A new generation: what the one before it said last is final."""
+        last = self._present.pop(process, None)
+        if last is not None:
+            self._past[process] = _sum(self._past.get(process, {}), last)
 
-    def line_written(self, process: str, generation: int, text: str) -> None:
+    def line_written(self, process: str, text: str) -> None:
         ledger = parse_ledger(text)
         if ledger is not None:
-            self._lines.setdefault(process, {})[generation] = ledger
+            self._present[process] = ledger
             self._latest = process
 
     @property
@@ -35,13 +35,8 @@ class LedgerWatch:
         None where no extension printed one, or the last generation of the one that did has not, because it was
         killed before it could. Of several extensions with a ledger the one that printed last counts.
         """
-        lines = self._lines.get(self._latest, {})
-        if self._living.get(self._latest) not in lines:
-            return None
-        total: Mapping[str, object] = {}
-        for ledger in lines.values():
-            total = _sum(total, ledger)
-        return total
+        present = self._present.get(self._latest)
+        return None if present is None else _sum(self._past.get(self._latest, {}), present)
 
 
 def _sum(left: Mapping[str, object], right: Mapping[str, object]) -> dict[str, object]:

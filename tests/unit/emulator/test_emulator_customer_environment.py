@@ -39,6 +39,13 @@ def test_names_that_the_service_does_not_allow_are_refused(name):
         sort_variables({name: "x"})
 
 
+@pytest.mark.parametrize("name", ["MINE", "AWS_SESSION_TOKEN", "AWS_REGION"])
+@pytest.mark.parametrize("value", ["a\0b", "\udcff"])
+def test_values_that_no_variable_can_hold_are_refused(name, value):
+    with pytest.raises(UsageError, match=f"the value of {name} is not text"):
+        sort_variables({name: value})
+
+
 def test_the_size_of_all_variables_is_limited():
     sort_variables({"AB": "x" * (MAX_BYTES - 2)})
     with pytest.raises(UsageError, match=r"4097 bytes.*4096"):

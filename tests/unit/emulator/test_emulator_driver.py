@@ -192,7 +192,7 @@ def test_memory_is_measured_while_processes_run_and_before_a_request_that_may_en
         assert script.facts[before - 1].n_bytes > 100_000
         await until(lambda: len(script.of(facts.MemoryMeasured)) > 2)
 
-    runtime = ("/bin/sh", "-c", "curl -s http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/next")
+    runtime = ("/bin/sh", "-c", "curl -s http://$AWS_LAMBDA_RUNTIME_API/2020-01-01/extension/event/next")
     drive(tmp_path, {}, scenario, runtime=runtime)
 
 

@@ -9,13 +9,6 @@ def line(**row: object) -> str:
     return json.dumps({"type": "tailrace.ledger", "x": row})
 
 
-def started(*generations: int) -> LedgerWatch:
-    watch = LedgerWatch()
-    for generation in generations:
-        watch.process_started("ext:a", generation)
-    return watch
-
-
 def test_only_a_line_of_the_ledgers_type_is_a_ledger():
     assert parse_ledger('{"type":"tailrace.ledger","file:///a":{}}') == {"type": "tailrace.ledger", "file:///a": {}}
     odd = '{"type":"tailrace.ledger","x":' + "[" * 100_000
@@ -24,19 +17,21 @@ def test_only_a_line_of_the_ledgers_type_is_a_ledger():
 
 
 def test_of_one_generation_the_last_line_counts():
-    watch = started(1)
+    watch = LedgerWatch()
+    watch.process_started("ext:a")
     assert watch.total is None
     for text in (line(received=1), "something else", line(received=2)):
-        watch.line_written("ext:a", 1, text)
+        watch.line_written("ext:a", text)
     assert watch.total == {"type": "tailrace.ledger", "x": {"received": 2}}
 
 
 def test_generations_add_up_reason_by_reason_and_destination_by_destination():
-    watch = started(1)
-    watch.line_written("ext:a", 1, line(received=3, dropped={"shutdown": 1, "full": 1}))
-    watch.process_started("ext:a", 2)
+    watch = LedgerWatch()
+    watch.process_started("ext:a")
+    watch.line_written("ext:a", line(received=3, dropped={"shutdown": 1, "full": 1}))
+    watch.process_started("ext:a")
     other = {"type": "tailrace.ledger", "x": {"received": 4, "dropped": {"shutdown": 2}}, "y": {"received": 1}}
-    watch.line_written("ext:a", 2, json.dumps(other))
+    watch.line_written("ext:a", json.dumps(other))
     assert watch.total == {
         "type": "tailrace.ledger",
         "x": {"received": 7, "dropped": {"shutdown": 3, "full": 1}},
@@ -45,18 +40,20 @@ def test_generations_add_up_reason_by_reason_and_destination_by_destination():
 
 
 def test_a_generation_killed_before_its_line_hides_the_sum_until_a_later_one_prints():
-    watch = started(1)
-    watch.line_written("ext:a", 1, line(received=3))
-    watch.process_started("ext:a", 2)
+    watch = LedgerWatch()
+    watch.process_started("ext:a")
+    watch.line_written("ext:a", line(received=3))
+    watch.process_started("ext:a")
     assert watch.total is None
-    watch.process_started("ext:a", 3)
-    watch.line_written("ext:a", 3, line(received=4))
+    watch.process_started("ext:a")
+    watch.line_written("ext:a", line(received=4))
     assert watch.total == {"type": "tailrace.ledger", "x": {"received": 7}}
 
 
 def test_of_two_extensions_the_one_that_printed_last_counts():
-    watch = started(1)
-    watch.process_started("ext:b", 1)
-    watch.line_written("ext:b", 1, line(received=3))
-    watch.line_written("ext:a", 1, line(received=4))
+    watch = LedgerWatch()
+    watch.process_started("ext:a")
+    watch.process_started("ext:b")
+    watch.line_written("ext:b", line(received=3))
+    watch.line_written("ext:a", line(received=4))
     assert watch.total == {"type": "tailrace.ledger", "x": {"received": 4}}

@@ -131,8 +131,11 @@ class InitRun:
 
 
 def runtime_version(runtime_name: str) -> str:
-    """``python:3.13`` for ``python3.13``, as INIT_START words it; anything else as it is."""
-    return re.sub(r"^([a-z]+)(\d[\d.]*x?)$", r"\1:\2", runtime_name)
+    """``python:3.13`` for ``python3.13`` and ``provided:al2023`` for ``provided.al2023``, as INIT_START words them.
+
+    Anything else as it is.
+    """
+    return re.sub(r"^([a-z]+)(?:(\d[\d.]*x?)|\.([a-z]+\d+))$", r"\1:\2\3", runtime_name)
 
 
 def runtime_version_arn(region: str, version: str) -> str:

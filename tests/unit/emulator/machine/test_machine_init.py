@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from support.machine_world import MS, World, ext
 from tailrace.emulator.machine import facts
 from tailrace.emulator.machine.effects import Freeze, ReportInit, Thaw
@@ -279,3 +281,19 @@ def test_late_news_of_an_old_process_does_no_harm() -> None:
     world.feed(facts.ProcessExited(RUNTIME, 1, 1, None))
     assert world.machine.phase == "invoke"
     assert world.answers() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "worded"),
+    [
+        ("python3.13", "python:3.13"),
+        ("nodejs24.x", "nodejs:24.x"),
+        ("provided.al2023", "provided:al2023"),
+        ("odd", "odd"),
+    ],
+)
+def test_the_runtimes_version_is_worded_as_init_start_does(name: str, worded: str) -> None:
+    world = World(runtime_name=name)
+    world.feed(facts.InitRequested())
+    assert world.record("platform.initStart")["runtimeVersion"] == worded
+    assert world.log()[0].startswith(f"INIT_START Runtime Version: {worded}\tRuntime Version ARN: arn:")
