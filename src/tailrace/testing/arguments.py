@@ -1,0 +1,148 @@
+"""What a test says about a function and an event, checked. Everything wrong raises `ConfigError`, one sentence."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.invoke_request import MAX_CLIENT_CONTEXT_CHARS, MAX_SYNC_BYTES
+from tailrace.errors import ConfigError, UsageError
+
+StrPath = str | os.PathLike[str]
+
+OUR_EXTENSION = "tailrace"
+LOG_FORMATS = ("text", "json")
+MAX_TIMEOUT_S = 900
+MEMORY_MB = (128, 10240)
+
+_KEYWORDS = {
+    "--code": "code",
+    "--bootstrap": "bootstrap",
+    "--python": "python",
+    "--extension": "extensions",
+    "--layer": "layers",
+    "--env": "env",
+}
+
+
+def in_keywords(error: UsageError) -> UsageError:
+    """The same error, with the names of keywords in place of the command line's options."""
+
+    def named(text: str) -> str:
+        return re.sub(r"--[a-z]+\b", lambda option: _KEYWORDS.get(option[0], option[0]), text)
+
+    return UsageError(named(error.setting), named(error.found), named(error.remedy))
+
+
+def handler_name(handler: object) -> str:
+    if isinstance(handler, str):
+        return handler
+    raise ConfigError("handler", f"{handler!r} is not text", 'give its name, for example "app.handler"')
+
+
+def paths(keyword: str, given: Iterable[StrPath]) -> list[Path]:
+    """A list of paths, as `given`; one path alone is taken for a mistake."""
+    if isinstance(given, str | os.PathLike):
+        raise ConfigError(keyword, f"{str(given)!r} is one path, not a list", f"write {keyword}=[{str(given)!r}]")
+    return [Path(path) for path in given]
+
+
+def extension_paths(given: Iterable[StrPath]) -> list[Path]:
+    """Paths of extensions. The bare word ``tailrace`` is ours: the agent as in its layer, built where needed."""
+    given = list(given) if not isinstance(given, str | os.PathLike) else given
+    return [
+        _our_extension() if path == OUR_EXTENSION else Path(path)
+        for path, _ in zip(given, paths("extensions", given), strict=True)
+    ]
+
+
+def _our_extension() -> Path:
+    from tailrace.packaging.cache import plain_layer
+
+    return plain_layer() / "extensions" / OUR_EXTENSION
+
+
+def variables(env: Mapping[str, str] | None) -> dict[str, str]:
+    for name, value in (env or {}).items():
+        if not isinstance(value, str):
+            raise ConfigError("env", f"the value of {name} is no text but {type(value).__name__}", "give text")
+    return dict(env or {})
+
+
+def timeout(timeout_s: float) -> float:
+    if not 0 < timeout_s <= MAX_TIMEOUT_S:
+        raise ConfigError("timeout_s", f"{timeout_s!r} is out of range", f"more than 0, at most {MAX_TIMEOUT_S}")
+    return timeout_s
+
+
+def memory(memory_mb: int) -> int:
+    least, most = MEMORY_MB
+    if not least <= memory_mb <= most:
+        raise ConfigError("memory_mb", f"{memory_mb!r} is out of range", f"{least} to {most}")
+    return memory_mb
+
+
+def log_format(given: str) -> str:
+    if given.lower() not in LOG_FORMATS:
+        raise ConfigError("log_format", f"{given!r} is unknown", f"one of {', '.join(LOG_FORMATS)}")
+    return given.lower()
+
+
+def check_agent_settings(config: FunctionConfig) -> None:
+    """Where the agent is among the extensions, a wrong setting of it is told before anything starts. On Lambda the
+    agent says it once and goes on."""
+    if all(extension.name != OUR_EXTENSION for extension in config.extensions):
+        return
+    from tailrace.config.settings import load_settings
+    from tailrace.destinations.registry import build_destinations
+
+    environ = {**config.environment, **config.credentials, "AWS_REGION": config.region}
+    settings = load_settings(environ)
+    for problem in [*settings.problems, *build_destinations(environ, settings).problems]:
+        raise ConfigError(problem.setting, problem.found, problem.remedy)
+
+
+def payload(event: object, raw: bytes | str | None) -> bytes:
+    """The event's JSON. Nothing at all is the empty object, as in the Invoke API (lambda-platform.md 9.1)."""
+    if raw is None:
+        encoded = _encoded("event", {} if event is None else event).encode()
+    elif event is None:
+        encoded = raw.encode() if isinstance(raw, str) else raw
+        _check_json(encoded)
+    else:
+        raise ConfigError("raw", "is given beside an event", "give one of them")
+    if len(encoded) > MAX_SYNC_BYTES:
+        raise ConfigError("event", f"has {len(encoded)} bytes", f"Lambda allows {MAX_SYNC_BYTES}")
+    return encoded
+
+
+def client_context(given: Mapping[str, object] | None) -> str:
+    """Its JSON, or nothing. The limit holds for its base64 form (lambda-platform.md 3.8)."""
+    if given is None:
+        return ""
+    text = _encoded("client_context", given)
+    size = len(base64.b64encode(text.encode()))
+    if size > MAX_CLIENT_CONTEXT_CHARS:
+        raise ConfigError(
+            "client_context", f"takes {size} bytes in base64", f"Lambda allows {MAX_CLIENT_CONTEXT_CHARS}"
+        )
+    return text
+
+
+def _encoded(name: str, value: object) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(name, f"cannot be written as JSON ({error})") from None
+
+
+def _check_json(raw: bytes) -> None:
+    try:
+        json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError("raw", f"is not JSON ({error})", "Lambda refuses such an event") from None

@@ -1,0 +1,53 @@
+"""Keeps what an environment tells of itself, to be read from another thread."""
+
+from __future__ import annotations
+
+from tailrace.emulator.machine.effects import ReportInit, WriteLog
+from tailrace.emulator.machine.facts import extension_process
+from tailrace.emulator.observer import SilentObserver
+from tailrace.protocol.platform_events import SUCCESS
+
+
+class Recorder(SilentObserver):
+    """Written to by the event loop's thread only; what it hands out are copies. `extensions` are the external ones'
+    names, to tell which of them is late."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._inits: list[ReportInit] = []
+        self.extensions: tuple[str, ...] = ()
+        self.is_frozen = False
+
+    @property
+    def lines(self) -> list[str]:
+        return self._lines.copy()
+
+    @property
+    def inits(self) -> list[ReportInit]:
+        return self._inits.copy()
+
+    @property
+    def init_failure(self) -> str:
+        """What kept the environment from getting ready the last time, or nothing where it did get ready."""
+        last = self._inits[-1] if self._inits else None
+        if last is None or last.status == SUCCESS:
+            return ""
+        reason = ": ".join(filter(None, [last.error_type, last.error_message]))
+        late = [name for name in self.extensions if extension_process(name) not in last.ready_ms]
+        who = f"never ready: {', '.join(late)}" if late else ""
+        return ", ".join(filter(None, [f"init {last.status}", reason, who]))
+
+    def log_written(self, line: WriteLog) -> None:
+        self._lines.append(line.text)
+
+    def init_reported(self, report: ReportInit) -> None:
+        self._inits.append(report)
+
+    def frozen(self) -> None:
+        self.is_frozen = True
+
+    def thawed(self) -> None:
+        self.is_frozen = False
+
+    def environment_ended(self, reason: str) -> None:
+        self.is_frozen = False
