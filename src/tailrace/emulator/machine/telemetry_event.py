@@ -15,7 +15,7 @@ class TelemetryEvent:
     """`record` is the newest form. `line` is what a process wrote, where it did; `raw` its JSON text where the record
     is that very object, which is then embedded as it is (lambda-platform.md 5.11)."""
 
-    __slots__ = ("_encoded", "event_id", "line", "raw", "record", "time", "type")
+    __slots__ = ("_encoded", "_mapping", "event_id", "line", "raw", "record", "time", "type")
 
     def __init__(
         self, event_id: int, time: str, type_: str, record: object, line: str | None = None, raw: str | None = None
@@ -27,6 +27,7 @@ class TelemetryEvent:
         self.line = line
         self.raw = raw
         self._encoded: dict[str, bytes] = {}
+        self._mapping = event(time, type_, record)
 
     @property
     def category(self) -> str:
@@ -35,7 +36,8 @@ class TelemetryEvent:
 
     def mapping(self, schema_version: str) -> Mapping[str, object]:
         """The decoded event, as a subscriber of `schema_version` gets it."""
-        return event(self.time, self.type, self._record(schema_version))
+        record = self._record(schema_version)
+        return self._mapping if record is self.record else event(self.time, self.type, record)
 
     def encoded(self, schema_version: str) -> bytes:
         """Its JSON, UTF-8, on one line."""
@@ -47,12 +49,15 @@ class TelemetryEvent:
 
     def _encode(self, schema_version: str) -> bytes:
         if self.raw is not None and schema_version > SCHEMA_2022_07_01:
-            text = f'{{"time":"{self.time}","type":"{self.type}","record":{self.raw}}}'
+            record = self.raw
         else:
-            text = _ENCODER.encode(self.mapping(schema_version))
+            record = _ENCODER.encode(self._record(schema_version))
+        text = f'{{"time":"{self.time}","type":"{self.type}","record":{record}}}'
         return text.encode("utf-8", "backslashreplace")
 
     def _record(self, schema_version: str) -> object:
+        if self.record is self.line:  # by far the most
+            return self.record
         if self.line is not None and schema_version <= SCHEMA_2022_07_01:
             return self.line
         return as_version(self.type, self.record, schema_version)
