@@ -307,3 +307,15 @@ def test_a_function_that_dies_as_it_is_imported_used_some_memory(tmp_path):
             assert result.report.max_memory_used_mb > 1
 
     run(main())
+
+
+def test_text_without_a_line_end_belongs_to_the_invocation_that_printed_it(tmp_path):
+    source = "def handler(event, context):\n    print('no end', end='')\n"
+
+    async def main():
+        async with environment(tmp_path, source) as (env, _):
+            for _ in range(2):
+                result = await invoke(env)
+                assert [line.text for line in result.logs if line.source == "function"] == ["no end"]
+
+    run(main())

@@ -25,6 +25,7 @@ from tailrace.emulator.telemetry_sender import TelemetrySender
 from tailrace.emulator.timers import Timers
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentEndedError, EnvironmentStartError
+from tailrace.protocol import runtime_api
 
 _FIRST_LOOK_S = 0.01
 _MEMORY_PERIOD_S = 0.1
@@ -246,8 +247,11 @@ class ExecutionEnvironment:
 
     def _http_happened(self, fact: facts.HttpRequested | facts.HttpAbandoned) -> None:
         self._sandbox.drain()
-        if isinstance(fact, facts.HttpRequested) and fact.path.endswith(_WORK_IS_DONE):
-            self._feed(facts.MemoryMeasured(self._sandbox.measure_memory(rescan=False)))
+        if isinstance(fact, facts.HttpRequested):
+            if fact.path == runtime_api.NEXT:  # whatever was printed belongs to the invocation that ends here
+                self._sandbox.finish_line(facts.RUNTIME)
+            if fact.path.endswith(_WORK_IS_DONE):
+                self._feed(facts.MemoryMeasured(self._sandbox.measure_memory(rescan=False)))
         self._feed(fact)
 
     def _measure_memory_in(self, delay_s: float) -> None:

@@ -103,7 +103,7 @@ class HttpConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """A client that stopped mid-body may still read; one with a whole request open has gone away."""
-        if self._in_body:
+        if self._in_body and self._current is None:
             self._finish_truncated()
             return True
         self._ended = True

@@ -97,10 +97,14 @@ class OutputPipe:
                 return
             if not data:
                 self.ended = True
-                self._deliver(self._lines.finish())
+                self.finish_line()
                 return
             budget -= len(data)
             self._deliver(self._lines.feed(data))
+
+    def finish_line(self) -> None:
+        """Deliver what was written of a line that has not ended."""
+        self._deliver(self._lines.finish())
 
     def close(self) -> None:
         """Close the pipe; an unfinished line is delivered."""
@@ -108,7 +112,7 @@ class OutputPipe:
         if self.read_fd < 0:
             return
         self.drain()
-        self._deliver(self._lines.finish())
+        self.finish_line()
         self.ended = True
         os.close(self.read_fd)
         self.read_fd = -1

@@ -149,6 +149,12 @@ class Sandbox:
         for pipe in tuple(self._pipes):
             pipe.drain()
 
+    def finish_line(self, name: str) -> None:
+        """Report what a process has written of a line that it has not ended."""
+        for main in self._mains.values():
+            if main.name == name:
+                main.pipe.finish_line()
+
     def signal(self, name: str, generation: int, signal_name: str) -> None:
         """Send a signal to a process and everything it started. ``SIGKILL`` leaves none of them."""
         for main in list(self._mains.values()):

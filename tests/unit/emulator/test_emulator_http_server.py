@@ -83,6 +83,19 @@ def test_a_request_began_with_its_first_byte():
     run(main())
 
 
+def test_a_client_that_leaves_in_the_middle_of_its_second_request_gives_up_the_first():
+    async def scenario(recorder, connect):
+        recorder.hold = True
+        client = await connect()
+        await client.send(b"GET /next HTTP/1.1\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf")
+        await until(lambda: len(recorder.requests) == 1)
+        client.writer.write_eof()
+        await until(lambda: recorder.gone == recorder.connections)
+        assert len(recorder.requests) == 1
+
+    serve(scenario)
+
+
 def test_keep_alive_serves_one_request_after_the_other():
     async def scenario(recorder, connect):
         client = await connect()

@@ -16,7 +16,7 @@ from tailrace.emulator.machine.registry import Extension
 from tailrace.emulator.machine.runtime_calls import RuntimeCalls
 from tailrace.emulator.machine.sandbox_state import SandboxState
 from tailrace.emulator.machine.states import CALL_EXIT_ERROR, CALL_INIT_ERROR
-from tailrace.protocol import logs_api
+from tailrace.protocol import logs_api, runtime_api
 
 
 class Environment:
@@ -104,6 +104,9 @@ class Environment:
         route, method, request_id = found
         if fact.method != method:
             self._respond(fact, not_allowed(method))
+        elif fact.truncated and route in (routes.RUNTIME_NEXT, routes.EXTENSION_NEXT):
+            # nobody can tell whether such a client still listens: a blocked call of its could swallow an event
+            self._respond(fact, refusal(runtime_api.TRUNCATED_REQUEST))
         elif request_id or route in (routes.RUNTIME_RESPONSE, routes.RUNTIME_ERROR):
             call = self._runtime_calls.response if route == routes.RUNTIME_RESPONSE else self._runtime_calls.error
             self._respond(fact, call(fact, request_id))

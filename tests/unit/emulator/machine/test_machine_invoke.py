@@ -11,7 +11,7 @@ from tailrace.emulator.machine import facts
 from tailrace.emulator.machine.effects import AnswerInvoker, CloseInvocation, Freeze
 from tailrace.emulator.machine.facts import RUNTIME
 from tailrace.emulator.machine.policy import Policy
-from tailrace.protocol import runtime_api
+from tailrace.protocol import extensions_api, runtime_api
 from tailrace.protocol.platform_events import problems_of
 
 TRACE = "Root=1-65a1b2c3-0123456789abcdef01234567;Parent=89abcdef01234567;Sampled=1"
@@ -376,3 +376,17 @@ def test_every_event_keeps_its_contract() -> None:
     assert world.published()
     for event in world.published():
         assert problems_of(event) == []
+
+
+def test_a_next_whose_body_was_cut_off_is_refused_and_swallows_no_event() -> None:
+    world = World("a")
+    world.feed(facts.InitRequested())
+    world.register("a", "INVOKE")
+    headers = {extensions_api.IDENTIFIER: world.identifiers["a"]}
+    for path in (extensions_api.NEXT, runtime_api.NEXT):
+        refused = world.responses[world.http("GET", path, headers, b"x", truncated=True)]
+        assert (refused.status, json.loads(refused.body)["errorType"]) == (400, "TruncatedHTTPRequest")
+    world.extension_next("a")
+    waiting = world.runtime_next()
+    world.invoke()
+    assert world.responses[waiting].status == 200
