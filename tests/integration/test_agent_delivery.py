@@ -7,31 +7,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from support.agent_process import AgentProcess, unpack_layer
+from support.agent_process import AgentProcess
 from support.fake_lambda_api import FakeLambdaApi
 from support.telemetry import done, event, invocation, line, report, started
-
-
-@pytest.fixture(scope="module")
-def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpack_layer(tmp_path_factory.mktemp("layer"))
-
-
-@pytest.fixture
-def api() -> Iterator[FakeLambdaApi]:
-    with FakeLambdaApi() as api:
-        yield api
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
 
 
 def delivered(out: Path) -> list[dict[str, Any]]:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.agent_process import AgentProcess, unpack_layer
+from support.agent_process import AgentProcess
 from support.fake_lambda_api import FakeLambdaApi
 from support.telemetry import invocation
 
 SECRET = "Zk3-very-secret"
 KEY = "AKIAVERYSECRET"
-
-
-@pytest.fixture(scope="module")
-def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpack_layer(tmp_path_factory.mktemp("layer"))
-
-
-@pytest.fixture
-def api() -> Iterator[FakeLambdaApi]:
-    with FakeLambdaApi() as api:
-        yield api
 
 
 @pytest.mark.parametrize(

@@ -6,27 +6,15 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.agent_process import PYTHON, AgentProcess, unpack_layer
+from support.agent_process import PYTHON, AgentProcess
 from support.fake_lambda_api import NEXT, REGISTER, TELEMETRY, FakeLambdaApi, Script
 from support.telemetry import invocation
 
 IN_ORDER = [f"POST {REGISTER}", f"PUT {TELEMETRY}", f"GET {NEXT}"]
-
-
-@pytest.fixture(scope="module")
-def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpack_layer(tmp_path_factory.mktemp("layer"))
-
-
-@pytest.fixture
-def api() -> Iterator[FakeLambdaApi]:
-    with FakeLambdaApi() as api:
-        yield api
 
 
 def test_it_registers_subscribes_and_calls_next_over_one_connection_and_asks_nothing_else(

@@ -5,34 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from support.agent_process import AgentProcess, unpack_layer
+from support.agent_process import AgentProcess, lines_in
 from support.fake_lambda_api import FakeLambdaApi
 from support.telemetry import invocation
-
-
-@pytest.fixture(scope="module")
-def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpack_layer(tmp_path_factory.mktemp("layer"))
-
-
-@pytest.fixture
-def api() -> Iterator[FakeLambdaApi]:
-    with FakeLambdaApi() as api:
-        yield api
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-def lines_in(out: Path) -> list[str]:
-    return [text for file in out.rglob("*.ndjson") for text in file.read_text().splitlines()]
 
 
 def two_invocations(api: FakeLambdaApi, agent: AgentProcess) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,6 @@ from support.fake_lambda_api import NEXT, REGISTER, FakeLambdaApi
 
 NO_SANDBOX = pytest.mark.skipif(Path("/var/lang/bin/python3").exists(), reason="the sandbox's own Python comes first")
 BASH = any(Path(place).exists() for place in ("/bin/bash", "/usr/bin/bash"))
-
-
-@pytest.fixture(scope="module")
-def opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpack_layer(tmp_path_factory.mktemp("layer"))
-
-
-@pytest.fixture
-def api() -> Iterator[FakeLambdaApi]:
-    with FakeLambdaApi() as api:
-        yield api
 
 
 def script(path: Path, text: str) -> Path:

@@ -42,6 +42,11 @@ def unpack_layer(folder: Path, interpreter: Interpreter = RUNNING) -> Path:
     return opt
 
 
+def lines_in(folder: Path) -> list[str]:
+    """Every line that was delivered to `folder`."""
+    return [text for file in folder.rglob("*.ndjson") for text in file.read_text().splitlines()]
+
+
 class AgentProcess:
     """`with AgentProcess(opt, api.address, {...}) as agent:`; `output` is what it wrote so far."""
 

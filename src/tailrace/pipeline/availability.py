@@ -2,7 +2,7 @@
 
 Up until an attempt fails or a flush wait runs into its cap; down from then on, and up again at the first answer
 that takes or turns down records. While it is down nobody begins to wait for it. A failure window is
-spoken of twice: once when it begins, once when it ends.
+spoken of when it begins, when its reason is known (mostly the same moment), and when it ends.
 
 A circuit breaker (limits on half-open probes, growing pauses over whole environments) will take the place of
 `next_attempt_s`; callers need only what stands here.
@@ -25,11 +25,12 @@ class Notice:
 class Availability:
     """One destination's state. `next_attempt_s` is the moment before which no attempt is worth making."""
 
-    __slots__ = ("_destination", "_down_since_s", "failures", "next_attempt_s")
+    __slots__ = ("_destination", "_down_since_s", "_reason_told", "failures", "next_attempt_s")
 
     def __init__(self, destination: str) -> None:
         self._destination = destination
         self._down_since_s: float | None = None
+        self._reason_told = False
         self.failures = 0
         self.next_attempt_s = 0.0
 
@@ -41,17 +42,24 @@ class Availability:
         """An attempt failed because of `reason`; the next is due in `delay_s`."""
         self.failures += 1
         self.next_attempt_s = now_s + delay_s
-        return self._go_down(now_s, "warn", message, {"reason": reason})
+        if self._reason_told:
+            return None
+        self._reason_told = True
+        self._go_down(now_s)
+        return Notice("warn", message, {"destination": self._destination, "reason": reason})
 
     def wait_expired(self, now_s: float) -> Notice | None:
-        """A flush waited as long as it may, and the records are still held."""
+        """A flush waited as long as it may, and the records are still held. Why is not known yet."""
+        if not self._go_down(now_s):
+            return None
         message = "destination did not answer in time; its records are kept and nothing waits for it until it answers"
-        return self._go_down(now_s, "warn", message, {})
+        return Notice("warn", message, {"destination": self._destination})
 
     def answered(self, now_s: float, held: int, dropped: int) -> Notice | None:
         """The destination dealt with a batch. `held` records are still waiting, `dropped` were lost meanwhile."""
         failures, self.failures = self.failures, 0
         self.next_attempt_s = 0.0
+        self._reason_told = False
         since_s, self._down_since_s = self._down_since_s, None
         if since_s is None:
             return None
@@ -67,10 +75,10 @@ class Availability:
     def attempt_now(self) -> None:
         """Forget the pause (at shutdown there is no later)."""
         self.next_attempt_s = 0.0
-        self.failures = 0
 
-    def _go_down(self, now_s: float, level: str, message: str, fields: dict[str, object]) -> Notice | None:
+    def _go_down(self, now_s: float) -> bool:
+        """Whether it was up."""
         if self._down_since_s is not None:
-            return None
+            return False
         self._down_since_s = now_s
-        return Notice(level, message, {"destination": self._destination, **fields})
+        return True

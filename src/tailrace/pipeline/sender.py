@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _KEPT = "destination is not reached; its records are kept and sent again"
 _NOT_TAKEN = "destination does not take records now; they are kept and sent again"
-_REFUSED_CREDENTIALS = "destination refuses the credentials; its records are kept, the next try is later"
+_NOT_ALLOWED = "destination takes nothing until something is set right; its records are kept, the next try is later"
 _NOT_BUILT = "no request can be made for the destination; its records are kept"
 _BROKEN = "a fault in the code for the destination stops its records; they are kept"
 
@@ -224,7 +224,7 @@ class Sender:
         if outcome.kind == messages.REJECTED:
             return self._rejected(now_s, outcome.reason or "rejected")
         if outcome.kind == messages.AUTHENTICATION:
-            return self._stand_back(now_s, _REFUSED_CREDENTIALS, outcome.reason)
+            return self._stand_back(now_s, _NOT_ALLOWED, outcome.reason)
         return self._postpone(now_s, draw, _NOT_TAKEN, outcome.reason, outcome.retry_after_s)
 
     def not_connected(self, reason: str, now_s: float, draw: float) -> list[Notice]:

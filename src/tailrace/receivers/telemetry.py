@@ -123,22 +123,21 @@ class Deliveries:
         self._lock = _thread.allocate_lock()
         self._unacknowledged: bytes | Oversized | None = None
 
-    def receive(self, body: bytes | Oversized) -> bool:
-        """Whether `body` is (or was, before) admitted. False asks for a 503."""
-        with self._lock:  # also while the intake holds the answer: a second try must see what became of the first
-            if _is_same(self._unacknowledged, body):
-                return True
-            self._unacknowledged = None
-            if not self._intake.admit(body):
-                return False
-            self._unacknowledged = body
-            return True
+    def receive(self, body: bytes | Oversized, acknowledge: Callable[[], bool]) -> bool:
+        """Whether `body` is (or was, before) admitted. False asks for a 503.
 
-    def acknowledged(self, body: bytes | Oversized) -> None:
-        """The 200 for `body` got out in full."""
+        `acknowledge` answers 200 and says whether that got out. All of it is one step: a second try must see what
+        became of the first, and the next body, which may be equal, may come as soon as this one is answered.
+        """
         with self._lock:
-            if _is_same(self._unacknowledged, body):
+            if not _is_same(self._unacknowledged, body):
                 self._unacknowledged = None
+                if not self._intake.admit(body):
+                    return False
+                self._unacknowledged = body
+            if acknowledge():
+                self._unacknowledged = None
+            return True
 
 
 def _is_same(before: bytes | Oversized | None, body: bytes | Oversized) -> bool:
@@ -176,17 +175,14 @@ class _Connection:
     def _answer(self, content: bytes | Oversized) -> None:
         if not content:  # a question whether somebody is there
             self._sock.sendall(_OK)
-        elif not self._deliveries.receive(content):
+        elif not self._deliveries.receive(content, self._acknowledge):
             self._sock.sendall(_UNAVAILABLE)
-        else:
-            self._acknowledge(content)
 
-    def _acknowledge(self, content: bytes | Oversized) -> None:
+    def _acknowledge(self) -> bool:
         """The kernel takes an answer for a peer that hung up meanwhile: look before speaking."""
         is_heard = not self._peer_left()
         self._sock.sendall(_OK)
-        if is_heard:
-            self._deliveries.acknowledged(content)
+        return is_heard
 
     def _peer_left(self) -> bool:
         try:

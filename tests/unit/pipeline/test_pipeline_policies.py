@@ -56,6 +56,20 @@ def test_a_wait_that_ran_into_its_cap_takes_the_destination_down() -> None:
     assert state.answered(2.0, 0, 0) is not None
 
 
+def test_the_reason_is_told_once_it_is_known_even_after_a_wait_in_vain() -> None:
+    state = Availability("d")
+    assert state.wait_expired(1.0) is not None
+    told = state.attempt_failed(2.0, "down", "TLS handshake timed out", 1.0)
+    assert told is not None
+    assert told.fields["reason"] == "TLS handshake timed out"
+    assert state.attempt_failed(3.0, "down", "TLS handshake timed out", 1.0) is None
+    assert state.wait_expired(4.0) is None
+    state.attempt_now()
+    up = state.answered(5.0, 0, 0)
+    assert up is not None
+    assert (up.fields["failedAttempts"], up.fields["downForS"]) == (2, 4.0)
+
+
 def test_the_end_policy_keeps_its_distance_from_the_deadline() -> None:
     policy = flush_policy("end", FlushSettings(end_wait_ms=500, settle_ms=5, margin_ms=100))
     assert policy.done_wait_s(10.0, 13.0) == pytest.approx(2.9)

@@ -160,7 +160,7 @@ def test_refused_credentials_are_said_once_and_tried_again_slowly() -> None:
     offer(sender, 1, 1)
     sender.flush()
     said = sender.replied(Outcome(AUTHENTICATION, "InvalidAccessKeyId"), 0.0, 0.0)
-    assert ["credentials" in n.message for n in said] == [True]
+    assert [n.fields["reason"] for n in said] == ["InvalidAccessKeyId"]
     assert sender.next_step(29.0).until_s == 30.0
     assert sender.replied(Outcome(AUTHENTICATION, "InvalidAccessKeyId"), 30.0, 0.0) == []
     assert not sender.availability.is_up
