@@ -47,10 +47,6 @@ class ProcessTree:
         self._known.pop(pid, None)
 
     @property
-    def has_mains(self) -> bool:
-        return bool(self._mains)
-
-    @property
     def known(self) -> dict[int, int]:
         """Pid and start time of every process seen so far and not known to be gone."""
         return dict(self._known)

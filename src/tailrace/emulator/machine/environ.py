@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 
 from tailrace.emulator.function import FunctionConfig
@@ -67,15 +66,7 @@ def _overridable(config: FunctionConfig) -> dict[str, str]:
     }
     if config.log_format.upper() == "JSON":
         variables |= {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
-    if "python" in config.execution_env and config.opt_dir is not None:
-        variables["PYTHONPATH"] = f"{opt}/python:{opt}/python/lib/{_python_folder(config)}/site-packages"
     return variables
-
-
-def _python_folder(config: FunctionConfig) -> str:
-    """``python3.13`` from ``AWS_Lambda_python3.13``."""
-    name = config.execution_env.rpartition("_")[2]
-    return name if name.startswith("python3.") else f"python3.{sys.version_info.minor}"
 
 
 def _reserved(config: FunctionConfig, runtime_api: str, log_stream: str) -> dict[str, str]:
