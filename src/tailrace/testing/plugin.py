@@ -35,13 +35,17 @@ def lambda_environment(request: pytest.FixtureRequest) -> Iterator[Callable[...,
             __tracebackhide__ = True
             environment = LambdaEnvironment(handler, **options)
             environments.append(environment)
-            return stack.enter_context(environment)
+            stack.callback(environment.shutdown)
+            return environment.start()
 
         yield start
 
 
 def _show_log_streams(item: pytest.Item, environments: list[LambdaEnvironment]) -> None:
+    """A carriage return joins the lines of one stack trace; people shall see them apart (lambda-platform.md 1.6)."""
     for environment in environments:
         lines = environment.log_lines[-_SHOWN_LINES:]
         if lines:
-            item.add_report_section("teardown", f"log stream of {environment.name}", "\n".join(lines))
+            item.add_report_section(
+                "teardown", f"log stream of {environment.name}", "\n".join(lines).replace("\r", "\n")
+            )

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tailrace.errors import ConfigError
+from tailrace.testing import LambdaEnvironment, arguments
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"extensions": "tailrace"}, "extensions: 'tailrace' is one path, not a list; write extensions=['tailrace']"),
+        ({"layers": Path("x.zip")}, "layers: 'x.zip' is one path, not a list; write layers=['x.zip']"),
+        ({"env": {"N": 1}}, "env: the value of N is no text but int; give text"),
+        ({"timeout_s": 0}, "timeout_s: 0 is out of range; more than 0, at most 900"),
+        ({"memory_mb": 64}, "memory_mb: 64 is out of range; 128 to 10240"),
+        ({"log_format": "xml"}, "log_format: 'xml' is unknown; one of text, json"),
+        ({"handler": len}, 'handler: <built-in function len> is not text; give its name, for example "app.handler"'),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence(options, sentence):
+    with pytest.raises(ConfigError) as caught:
+        LambdaEnvironment(**{"handler": "app.handler", **options})
+
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("event", "raw", "sentence"),
+    [
+        ({"n"}, None, "event: cannot be written as JSON (Object of type set is not JSON serializable)"),
+        (float("nan"), None, "event: cannot be written as JSON (Out of range float values are not JSON compliant"),
+        (None, b"{", "raw: is not JSON (Expecting property name"),
+        ({}, "{}", "raw: is given beside an event; give one of them"),
+        ("x" * 6_291_456, None, "event: has 6291458 bytes; Lambda allows 6291456"),
+    ],
+)
+def test_a_wrong_event_is_one_sentence(event, raw, sentence):
+    with pytest.raises(ConfigError) as caught:
+        arguments.payload(event, raw)
+
+    assert str(caught.value).startswith(sentence)
+
+
+def test_an_event_is_json_and_nothing_is_the_empty_object():
+    assert arguments.payload(None, None) == b"{}"
+    assert arguments.payload([1, "é"], None) == b'[1, "\\u00e9"]'
+    assert arguments.payload(None, " null ") == b" null "
+
+
+def test_a_client_context_that_the_service_would_refuse_is_refused():
+    assert arguments.client_context({"custom": {}}) == '{"custom": {}}'
+    with pytest.raises(ConfigError, match="client_context: takes 4016 bytes in base64; Lambda allows 3583"):
+        arguments.client_context({"custom": "x" * 2996})
