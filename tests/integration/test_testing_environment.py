@@ -94,7 +94,7 @@ def test_a_failed_invocation_does_not_raise_but_says_why(lambda_environment, cod
     assert "failed, KeyError: 'kettle'" in repr(failed)
     assert late.error.type == "Sandbox.Timedout"
     assert late.duration_ms == 1000
-    assert env.exits["runtime"] == "SIGKILL"
+    assert env.wait_until(lambda: env.exits.get("runtime")) == "SIGKILL"
 
 
 def test_our_agent_is_the_bare_word_and_its_ledger_accounts_for_what_was_delivered(lambda_environment, code, tmp_path):

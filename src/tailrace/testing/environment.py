@@ -206,7 +206,10 @@ class LambdaEnvironment:
 
     @property
     def exits(self) -> dict[str, int | str]:
-        """How processes ended: exit code or signal (``SIGKILL``), the last one of each by name (``runtime``)."""
+        """How processes ended: exit code or signal (``SIGKILL``), the last one of each by name (``runtime``).
+
+        A process that was killed may end just after the invocation that it spoiled.
+        """
         return {name: end.status for name, end in self._read(lambda: self._started().process_exits).items()}
 
     @property
