@@ -357,3 +357,16 @@ def test_what_the_platform_lost_stands_in_the_ledger(opt: Path, api: FakeLambdaA
         rows = agent.ledger()
         assert rows[f"file://{out}"]["delivered"] == 3
         assert rows["platform"]["dropped"] == {"logs_dropped": 42}
+
+
+def test_an_end_that_the_platform_lost_does_not_hold_the_function_to_its_deadline(
+    opt: Path, api: FakeLambdaApi, out: Path
+) -> None:
+    with AgentProcess(opt, api.address, {"TAILRACE_DESTINATIONS": f"file://{out}"}) as agent:
+        api.invoke("request-1", timeout_s=900)
+        lost = {"reason": "slow", "droppedRecords": 42, "droppedBytes": 9001}
+        api.post_telemetry([started("request-1"), event("platform.logsDropped", lost)])
+        api.wait_for_next(2)
+        assert len(lines_in(out)) == 2
+        api.shutdown()
+        assert agent.exit_code() == 0

@@ -10,19 +10,23 @@ if TYPE_CHECKING:
 
     from tailrace.clock import Clock
 
+# Where the platform lost telemetry, the end of the invocation may be among it, and nothing else tells of it: then so
+# much silence stands for it. To take it for the end too early costs nothing but the wait for the last lines.
+LOSS_QUIET_S = 0.5
 _REMEMBERED = 256  # invocations; the lifecycle asks about the latest
 
 
 class Progress:
     """Told by the intake and the worker, asked by the lifecycle. All methods may be called from any thread."""
 
-    __slots__ = ("_admitted", "_clock", "_done", "_last_activity_s", "_monitor", "_processed", "_reported")
+    __slots__ = ("_admitted", "_clock", "_done", "_last_activity_s", "_lost", "_monitor", "_processed", "_reported")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._monitor = Monitor()
         self._done: dict[str, None] = {}
         self._reported: dict[str, None] = {}
+        self._lost = False
         self._admitted = 0
         self._processed = 0
         self._last_activity_s = clock.monotonic_s()
@@ -32,10 +36,17 @@ class Progress:
     def invocation_done(self, request_id: str) -> None:
         """platform.runtimeDone of this request was processed, and everything that came with it."""
         self._remember(self._done, request_id)
+        self._lost = False
 
     def report_seen(self, request_id: str) -> None:
         """The same for platform.report."""
         self._remember(self._reported, request_id)
+
+    def lost(self) -> None:
+        """The platform says that it dropped telemetry."""
+        with self._monitor:
+            self._lost = True
+            self._monitor.notify_all()
 
     def admitted(self) -> None:
         """A telemetry body got into the intake."""
@@ -53,8 +64,19 @@ class Progress:
     # -- asked
 
     def wait_done(self, request_id: str, timeout_s: float) -> bool:
-        """Whether the invocation is done, waiting up to `timeout_s` for it."""
-        return self._wait_for(self._done, request_id, timeout_s)
+        """Whether the invocation is done, waiting up to `timeout_s` for it, or, after a loss, for silence."""
+        with self._monitor:
+            deadline_s = self._clock.monotonic_s() + timeout_s
+            while request_id not in self._done:
+                now_s = self._clock.monotonic_s()
+                quiet_s = self._last_activity_s + LOSS_QUIET_S
+                is_incomplete = self._lost and self._processed >= self._admitted
+                until_s = min(deadline_s, quiet_s) if is_incomplete else deadline_s
+                if now_s >= until_s:
+                    self._lost = False
+                    return False
+                self._monitor.wait(until_s - now_s)
+            return True
 
     def wait_report(self, request_id: str, timeout_s: float, quiet_s: float | None = None) -> bool:
         """Whether its platform.report came, waiting up to `timeout_s`; silence of `quiet_s` ends the wait, too."""

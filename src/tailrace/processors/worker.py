@@ -137,4 +137,5 @@ class Worker:
         n = record.get("droppedRecords") if isinstance(record, dict) else None
         if isinstance(n, int) and 0 < n < 1 << 62:
             self._ledger.lost_by_platform(n)
+            self._progress.lost()
             self._diagnostics("warn", "the platform dropped telemetry before it came here", droppedRecords=n)

@@ -5,7 +5,7 @@ import threading
 from tailrace.clock import ManualClock, SystemClock
 from tailrace.pipeline.intake import Intake, Oversized
 from tailrace.pipeline.ledger import Ledger
-from tailrace.pipeline.progress import Progress
+from tailrace.pipeline.progress import LOSS_QUIET_S, Progress
 
 LIMIT_S = 20.0
 
@@ -80,6 +80,32 @@ def test_waiting_for_an_invocation_ends_when_it_is_done() -> None:
     assert not progress.wait_done("r-2", 0.001)
     assert progress.wait_report("r-1", 0)
     assert not progress.wait_report("r-0", 0)
+
+
+def test_after_a_loss_silence_stands_for_the_end_of_the_invocation_and_only_then() -> None:
+    progress = Progress(SystemClock())
+    answers: list[bool] = []
+    waiter = threading.Thread(target=lambda: answers.append(progress.wait_done("r-1", LIMIT_S)))
+    waiter.start()
+    progress.lost()
+    waiter.join(LIMIT_S / 2)
+    assert answers == [False]
+    progress.lost()
+    progress.invocation_done("r-2")
+    assert progress.wait_done("r-2", 0)
+    assert not progress.wait_done("r-3", LOSS_QUIET_S * 1.1)  # the loss was before that end: nothing is in doubt
+
+
+def test_a_loss_does_not_hide_an_end_that_comes_all_the_same() -> None:
+    progress = Progress(SystemClock())
+    progress.lost()
+    progress.admitted()  # something is still on its way through the worker
+    answers: list[bool] = []
+    waiter = threading.Thread(target=lambda: answers.append(progress.wait_done("r-1", LIMIT_S)))
+    waiter.start()
+    progress.invocation_done("r-1")
+    waiter.join(LIMIT_S)
+    assert answers == [True]
 
 
 def test_what_is_remembered_is_bounded() -> None:
