@@ -152,3 +152,16 @@ def test_nothing_configured_is_said_once_and_every_record_is_counted(tmp_path: P
     row = document["ledger"]["none"]
     assert row["dropped"] == {"no_destination": row["received"]}
     assert row["received"] > 0
+
+
+def test_a_burst_of_lines_is_delivered_whole(tmp_path: Path) -> None:
+    source = "def handler(event, context):\n    for n in range(60_000):\n        print(n, 'x' * 200)\n"
+    code = write_function(tmp_path / "shop", source)
+    settings = variables({"TAILRACE_DESTINATIONS": f"file://{tmp_path}/out"})
+
+    document = run_json("app.handler", "--code", code, "--timeout", "60", "--extension", "tailrace", *settings)
+
+    written = [record.split()[0] for record in lines_of(records_in(tmp_path / "out"), "function")]
+    assert sorted(map(int, written)) == list(range(60_000))
+    (row,) = (row for row in document["ledger"].values() if isinstance(row, dict))
+    assert row["received"] == row["delivered"]

@@ -13,7 +13,7 @@ MAX_LINE_BYTES = 1024 * 1024
 PIPE_BYTES = 1024 * 1024
 """Wished size of the pipe, so that a burst of lines does not make the function wait for us."""
 
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 64 * 1024
 
 
 class LineAssembler:
@@ -91,16 +91,23 @@ class OutputPipe:
         """
         budget = self._capacity
         while budget > 0 and not self.ended:
-            try:
-                data = os.read(self.read_fd, _READ_BYTES)
-            except BlockingIOError:
+            n_bytes = self.read_some()
+            if not n_bytes:
                 return
-            if not data:
-                self.ended = True
-                self.finish_line()
-                return
-            budget -= len(data)
-            self._deliver(self._lines.feed(data))
+            budget -= n_bytes
+
+    def read_some(self) -> int:
+        """Deliver the lines of one read. Returns its bytes, 0 when there was nothing to read."""
+        try:
+            data = os.read(self.read_fd, _READ_BYTES)
+        except BlockingIOError:
+            return 0
+        if not data:
+            self.ended = True
+            self.finish_line()
+            return 0
+        self._deliver(self._lines.feed(data))
+        return len(data)
 
     def finish_line(self) -> None:
         """Deliver what was written of a line that has not ended."""

@@ -12,6 +12,7 @@ from tailrace.emulator.machine.telemetry_event import TelemetryEvent
 from tailrace.protocol.platform_events import LOGS_DROPPED, SLOW_CONSUMER, exists_in, logs_dropped
 from tailrace.protocol.telemetry_api import PLATFORM, Subscription
 
+PLATFORM_RESERVE_BYTES = 1024 * 1024
 FLUSH, RETRY, ATTEMPT = "telemetry-flush:", "telemetry-retry:", "telemetry-attempt:"
 
 
@@ -106,8 +107,7 @@ class Subscriber:
         version = self.subscription.schema_version
         self._stage.emit(QueueEvent(self.name, event.event_id, event.mapping(version)))
         n_bytes = len(event.encoded(version))
-        is_bounded = event.type != LOGS_DROPPED
-        if is_bounded and self._n_bytes + n_bytes > self._policy.telemetry_max_buffered_bytes:
+        if event.type != LOGS_DROPPED and self._n_bytes + n_bytes > self._limit(event):
             self._dropped.add(1, n_bytes, SLOW_CONSUMER)
             return
         if not self._open.events and not self._is_due:
@@ -118,6 +118,11 @@ class Subscriber:
         if len(self._open.events) >= limits.max_items or self._open.n_bytes >= limits.max_bytes:
             self._close_batch()
         self._send_next()
+
+    def _limit(self, event: TelemetryEvent) -> int:
+        """Lines never take the last of the memory: a subscriber that misses `runtimeDone` waits in vain for it."""
+        limit = self._policy.telemetry_max_buffered_bytes
+        return limit + PLATFORM_RESERVE_BYTES if event.category == PLATFORM else limit
 
     def flush(self) -> None:
         """Send what is buffered as soon as the request in flight is done."""

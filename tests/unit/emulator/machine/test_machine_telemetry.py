@@ -227,6 +227,18 @@ def test_memory_for_a_slow_subscriber_is_bounded_and_the_loss_is_counted() -> No
     assert record["reason"].startswith("Some logs were dropped because the downstream consumer is slower")
 
 
+def test_lines_never_take_the_memory_that_platform_events_need() -> None:
+    world = subscribed("platform", "function", timeout_ms=1000, policy=Policy(telemetry_max_buffered_bytes=400_000))
+    world.advance(1000)
+    for _ in range(10):
+        world.line("x" * 100_000)
+    world.respond(f"10000000-0000-4000-8000-{1:012x}")
+    world.runtime_next()
+    answer(world)
+    world.advance(1000)
+    assert "platform.runtimeDone" in [event["type"] for event in delivered(world)]
+
+
 def test_nothing_is_delivered_while_frozen_and_timers_stand_still() -> None:
     world = World("a")
     world.cold_start(subscribe=("a",))
