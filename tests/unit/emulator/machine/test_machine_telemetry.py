@@ -239,8 +239,8 @@ def test_memory_for_a_slow_subscriber_is_bounded_and_the_loss_is_counted() -> No
 def test_lines_never_take_the_memory_that_platform_events_need() -> None:
     world = subscribed("platform", "function", timeout_ms=1000, policy=Policy(telemetry_max_buffered_bytes=400_000))
     world.advance(1000)
-    for _ in range(10):
-        world.line("x" * 100_000)
+    for _ in range(5000):
+        world.line("x" * 40)
     world.respond(f"10000000-0000-4000-8000-{1:012x}")
     world.runtime_next()
     answer_all(world)
