@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from tailrace.cli.accounts import ledger_rows, ledger_table, subscriber_lines
-from tailrace.cli.session import ISOLATION, OUR_EXTENSION
+from tailrace.cli.session import ISOLATION
 from tailrace.cli.story import FrozenPart, InitPart, InvokePart, ShutdownPart, Story
 from tailrace.cli.waterfall import waterfall
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine.effects import ReportInit, WriteLog
 from tailrace.emulator.observer import InvocationResult, SilentObserver
 from tailrace.emulator.telemetry_log import TelemetryEntry
+from tailrace.packaging.own_extension import has_agent
 from tailrace.version import __version__
 
 LEDGER_MARK = '{"type":"tailrace.ledger"'
@@ -78,7 +79,7 @@ class Screen(SilentObserver):
 
     def headline(self, config: FunctionConfig) -> None:
         """One dim line that says what runs and how."""
-        self._has_agent = any(extension.name == OUR_EXTENSION for extension in config.extensions)
+        self._has_agent = has_agent(config)
         facts = [
             f"tailrace {__version__}",
             "local Lambda environment",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,8 @@ from tailrace.cli.inputs import read_variables
 from tailrace.emulator.build import FunctionOptions, build_function
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.workspace import Workspace
-from tailrace.errors import UsageError
+from tailrace.packaging.own_extension import check_agent_settings, extension_path
 
-OUR_EXTENSION = "tailrace"
 ISOLATION = "process"
 
 
@@ -45,7 +44,7 @@ def prepared(arguments: FunctionArguments) -> Iterator[tuple[FunctionConfig, Wor
             code_dir=arguments.code_dir,
             bootstrap=arguments.bootstrap,
             python=arguments.python,
-            extensions=[_extension_path(text) for text in arguments.extensions],
+            extensions=[extension_path(text) for text in arguments.extensions],
             layers=arguments.layers,
             variables=variables,
             timeout_s=arguments.timeout_s,
@@ -54,25 +53,5 @@ def prepared(arguments: FunctionArguments) -> Iterator[tuple[FunctionConfig, Wor
             freeze=not arguments.no_freeze,
         )
         config = build_function(options, workspace)
-        if any(extension.name == OUR_EXTENSION for extension in config.extensions):
-            check_agent_settings(config)
+        check_agent_settings(config)
         yield config, workspace
-
-
-def _extension_path(text: str) -> Path:
-    if text != OUR_EXTENSION:
-        return Path(text)
-    from tailrace.packaging.cache import plain_layer
-
-    return plain_layer() / "extensions" / OUR_EXTENSION
-
-
-def check_agent_settings(config: FunctionConfig) -> None:
-    """Tell a wrong setting of the agent before anything starts. On Lambda the agent says it once and goes on."""
-    from tailrace.config.settings import load_settings
-    from tailrace.destinations.registry import build_destinations
-
-    environ: Mapping[str, str] = {**config.environment, **config.credentials, "AWS_REGION": config.region}
-    settings = load_settings(environ)
-    for problem in [*settings.problems, *build_destinations(environ, settings).problems]:
-        raise UsageError(problem.setting, problem.found, problem.remedy)

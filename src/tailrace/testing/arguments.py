@@ -9,13 +9,12 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.invoke_request import MAX_CLIENT_CONTEXT_CHARS, MAX_SYNC_BYTES
 from tailrace.errors import ConfigError, UsageError
+from tailrace.packaging.own_extension import extension_path
 
 StrPath = str | os.PathLike[str]
 
-OUR_EXTENSION = "tailrace"
 LOG_FORMATS = ("text", "json")
 MAX_TIMEOUT_S = 900
 MEMORY_MB = (128, 10240)
@@ -54,17 +53,10 @@ def paths(keyword: str, given: Iterable[StrPath]) -> list[Path]:
 
 def extension_paths(given: Iterable[StrPath]) -> list[Path]:
     """Paths of extensions. The bare word ``tailrace`` is ours: the agent as in its layer, built where needed."""
-    given = list(given) if not isinstance(given, str | os.PathLike) else given
-    return [
-        _our_extension() if path == OUR_EXTENSION else Path(path)
-        for path, _ in zip(given, paths("extensions", given), strict=True)
-    ]
-
-
-def _our_extension() -> Path:
-    from tailrace.packaging.cache import plain_layer
-
-    return plain_layer() / "extensions" / OUR_EXTENSION
+    if not isinstance(given, str | os.PathLike):
+        given = list(given)
+    paths("extensions", given)
+    return [extension_path(path) for path in given]
 
 
 def variables(env: Mapping[str, str] | None) -> dict[str, str]:
@@ -91,20 +83,6 @@ def log_format(given: str) -> str:
     if given.lower() not in LOG_FORMATS:
         raise ConfigError("log_format", f"{given!r} is unknown", f"one of {', '.join(LOG_FORMATS)}")
     return given.lower()
-
-
-def check_agent_settings(config: FunctionConfig) -> None:
-    """Where the agent is among the extensions, a wrong setting of it is told before anything starts. On Lambda the
-    agent says it once and goes on."""
-    if all(extension.name != OUR_EXTENSION for extension in config.extensions):
-        return
-    from tailrace.config.settings import load_settings
-    from tailrace.destinations.registry import build_destinations
-
-    environ = {**config.environment, **config.credentials, "AWS_REGION": config.region}
-    settings = load_settings(environ)
-    for problem in [*settings.problems, *build_destinations(environ, settings).problems]:
-        raise ConfigError(problem.setting, problem.found, problem.remedy)
 
 
 def payload(event: object, raw: bytes | str | None) -> bytes:

@@ -17,6 +17,7 @@ from tailrace.emulator.machine.effects import ReportInit
 from tailrace.emulator.telemetry_log import TelemetryEntry
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentEndedError, TailraceError, UsageError
+from tailrace.packaging.own_extension import check_agent_settings
 from tailrace.testing import arguments, loop_thread
 from tailrace.testing.arguments import StrPath
 from tailrace.testing.recorder import Recorder
@@ -110,7 +111,7 @@ class LambdaEnvironment:
             config = build_function(self._options, workspace)
         except UsageError as error:
             raise arguments.in_keywords(error) from None
-        arguments.check_agent_settings(config)
+        check_agent_settings(config)
         return config
 
     def shutdown(self) -> None:
