@@ -33,9 +33,10 @@ check: lint test ## all that must pass before a change lands
 setup: ## only install what the other commands need
 	@$(SETUP) run demo dev
 
-benchmark: ## measure the agent's start-up and memory
+benchmark: ## measure the agent's start-up, memory and load
 	@$(SETUP) run demo dev
 	@$(BIN)/python benchmarks/agent_start.py
+	@$(BIN)/python benchmarks/agent_load.py
 
 lock: ## pin the requirements again (needs uv)
 	@for part in run demo dev; do \
