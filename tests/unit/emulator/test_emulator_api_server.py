@@ -9,8 +9,8 @@ from tailrace.emulator.machine.effects import Respond
 from tailrace.emulator.machine.facts import HttpAbandoned, HttpRequested
 
 
-def test_requests_become_facts_and_respond_effects_become_responses():
-    async def main():
+def test_requests_become_facts_and_respond_effects_become_responses() -> None:
+    async def main() -> None:
         facts: list[object] = []
         server = ApiServer(facts.append, lambda: 7)
         await server.start()
@@ -35,8 +35,8 @@ def test_requests_become_facts_and_respond_effects_become_responses():
     run(main())
 
 
-def test_a_long_poll_whose_client_left_is_abandoned_and_its_answer_ignored():
-    async def main():
+def test_a_long_poll_whose_client_left_is_abandoned_and_its_answer_ignored() -> None:
+    async def main() -> None:
         facts: list[object] = []
         server = ApiServer(facts.append, lambda: 7)
         await server.start()
@@ -44,17 +44,19 @@ def test_a_long_poll_whose_client_left_is_abandoned_and_its_answer_ignored():
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /next HTTP/1.1\r\n\r\n")
         await until(lambda: facts != [])
+        asked = facts[0]
+        assert isinstance(asked, HttpRequested)
         writer.close()
         await until(lambda: len(facts) == 2)
-        assert facts[1] == HttpAbandoned(facts[0].exchange)
-        server.respond(Respond(facts[0].exchange, 200, (), b"late"))
+        assert facts[1] == HttpAbandoned(asked.exchange)
+        server.respond(Respond(asked.exchange, 200, (), b"late"))
         await server.stop()
 
     run(main())
 
 
-def test_stopping_drops_clients_that_wait():
-    async def main():
+def test_stopping_drops_clients_that_wait() -> None:
+    async def main() -> None:
         facts: list[object] = []
         server = ApiServer(facts.append, lambda: 7)
         await server.start()

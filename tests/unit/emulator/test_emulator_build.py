@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,21 +15,21 @@ from tailrace.errors import UsageError
 
 
 @pytest.fixture
-def workspace(tmp_path):
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     (tmp_path / "environments").mkdir()
     with Workspace.create(tmp_path / "environments") as workspace:
         yield workspace
 
 
 @pytest.fixture
-def code(tmp_path):
+def code(tmp_path: Path) -> Path:
     folder = tmp_path / "orders"
     folder.mkdir()
     (folder / "app.py").write_text("def handler(event, context): pass\n")
     return folder
 
 
-def test_the_defaults_are_lambdas(workspace, code):
+def test_the_defaults_are_lambdas(workspace: Workspace, code: Path) -> None:
     config = build_function(FunctionOptions("app.handler", code), workspace)
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert config.name == "orders"
@@ -42,7 +43,9 @@ def test_the_defaults_are_lambdas(workspace, code):
     assert config.log_format == "Text"
 
 
-def test_paths_may_be_relative_to_the_current_folder(workspace, code, monkeypatch):
+def test_paths_may_be_relative_to_the_current_folder(
+    workspace: Workspace, code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(code)
     assert build_function(FunctionOptions("app.handler"), workspace).code_dir == code
     assert build_function(FunctionOptions("app.handler"), workspace).name == "orders"
@@ -55,11 +58,13 @@ def test_paths_may_be_relative_to_the_current_folder(workspace, code, monkeypatc
 @pytest.mark.parametrize(
     ("folder", "name"), [("orders", "orders"), ("my code (1)", "my-code-1"), ("…", "function"), ("x" * 80, "x" * 64)]
 )
-def test_the_functions_name_is_the_folders_as_far_as_it_may(folder, name):
+def test_the_functions_name_is_the_folders_as_far_as_it_may(folder: str, name: str) -> None:
     assert function_name(Path("/some") / folder) == name
 
 
-def test_extensions_of_layers_come_sorted_then_the_single_ones(workspace, code, tmp_path):
+def test_extensions_of_layers_come_sorted_then_the_single_ones(
+    workspace: Workspace, code: Path, tmp_path: Path
+) -> None:
     layer = tmp_path / "layer"
     for name in ("zeta", "alpha"):
         executable(layer / "extensions" / name, "#!/bin/sh\n")
@@ -77,7 +82,7 @@ def refusal(options: FunctionOptions, workspace: Workspace) -> str:
     return str(caught.value)
 
 
-def test_every_mistake_with_an_extension_is_named(workspace, code, tmp_path):
+def test_every_mistake_with_an_extension_is_named(workspace: Workspace, code: Path, tmp_path: Path) -> None:
     def said(*paths: Path) -> str:
         return refusal(FunctionOptions("app.handler", code, extensions=paths), workspace)
 
@@ -90,21 +95,21 @@ def test_every_mistake_with_an_extension_is_named(workspace, code, tmp_path):
     assert f'{twins[0]} and {twins[1]} are both named "twin"' in said(*twins)
 
 
-def test_a_layers_extension_that_is_not_executable_is_named(workspace, code, tmp_path):
+def test_a_layers_extension_that_is_not_executable_is_named(workspace: Workspace, code: Path, tmp_path: Path) -> None:
     (tmp_path / "layer" / "extensions").mkdir(parents=True)
     (tmp_path / "layer" / "extensions" / "notes.txt").write_text("x")
     said = refusal(FunctionOptions("app.handler", code, layers=[tmp_path / "layer"]), workspace)
     assert "--layer: the extension extensions/notes.txt is not executable" in said
 
 
-def test_every_mistake_with_a_bootstrap_is_named(workspace, code):
+def test_every_mistake_with_a_bootstrap_is_named(workspace: Workspace, code: Path) -> None:
     (code / "bootstrap").write_text("#!/bin/sh\n")
     assert "bootstrap is not executable" in refusal(FunctionOptions("x", code, bootstrap=code / "bootstrap"), workspace)
     assert "does not exist" in refusal(FunctionOptions("x", code, bootstrap=code / "none"), workspace)
     assert "is not a file" in refusal(FunctionOptions("x", code, bootstrap=code), workspace)
 
 
-def test_a_bootstrap_needs_no_python_handler_and_has_no_execution_environment(workspace, code):
+def test_a_bootstrap_needs_no_python_handler_and_has_no_execution_environment(workspace: Workspace, code: Path) -> None:
     path = executable(code / "bootstrap", "#!/bin/sh\n")
     config = build_function(FunctionOptions("anything at all", code, bootstrap=path), workspace)
     assert config.runtime_command == (str(path),)
@@ -112,37 +117,41 @@ def test_a_bootstrap_needs_no_python_handler_and_has_no_execution_environment(wo
     assert config.handler == "anything at all"
 
 
-def test_a_wrong_code_folder_is_named(workspace, code):
+def test_a_wrong_code_folder_is_named(workspace: Workspace, code: Path) -> None:
     assert "--code: " in refusal(FunctionOptions("app.handler", code / "none"), workspace)
     assert "is not a folder" in refusal(FunctionOptions("app.handler", code / "app.py"), workspace)
 
 
-def test_wrong_handlers_and_variables_are_refused(workspace, code):
+def test_wrong_handlers_and_variables_are_refused(workspace: Workspace, code: Path) -> None:
     assert 'did you mean "handler"?' in refusal(FunctionOptions("app.handle", code), workspace)
     assert "_HANDLER is reserved" in refusal(
         FunctionOptions("app.handler", code, variables={"_HANDLER": "x"}), workspace
     )
 
 
-def test_a_customers_python_path_stays_behind_the_layers(workspace, code, tmp_path):
+def test_a_customers_python_path_stays_behind_the_layers(workspace: Workspace, code: Path, tmp_path: Path) -> None:
     (code / "vendor").mkdir()
     (code / "vendor" / "wrapped.py").write_text("def handler(e, c): pass\n")
     options = FunctionOptions("wrapped.handler", code, variables={"PYTHONPATH": "vendor"})
     assert build_function(options, workspace).runtime_environment == {"PYTHONPATH": "vendor"}
 
 
-def test_an_installed_package_may_be_the_handlers_module(workspace, code):
+def test_an_installed_package_may_be_the_handlers_module(workspace: Workspace, code: Path) -> None:
     build_function(FunctionOptions("click.testing.Result", code), workspace)
 
 
-def test_another_interpreter_is_asked_for_its_version_and_its_runtime_client(workspace, code, tmp_path):
+def test_another_interpreter_is_asked_for_its_version_and_its_runtime_client(
+    workspace: Workspace, code: Path, tmp_path: Path
+) -> None:
     fake = executable(tmp_path / "python3.99", "#!/bin/sh\necho 3.99 1\n")
     config = build_function(FunctionOptions("app.handler", code, python=fake), workspace)
     assert config.runtime_command[0] == str(fake)
     assert config.execution_env == "AWS_Lambda_python3.99"
 
 
-def test_an_interpreter_without_the_runtime_client_is_told_how_to_get_it(workspace, code, tmp_path):
+def test_an_interpreter_without_the_runtime_client_is_told_how_to_get_it(
+    workspace: Workspace, code: Path, tmp_path: Path
+) -> None:
     bare = executable(tmp_path / "python", "#!/bin/sh\necho 3.12 0\n")
     said = refusal(FunctionOptions("app.handler", code, python=bare), workspace)
     assert f"{bare} -m pip install awslambdaric" in said
@@ -152,7 +161,9 @@ def test_an_interpreter_without_the_runtime_client_is_told_how_to_get_it(workspa
 
 
 @pytest.mark.parametrize(("script", "words"), [("exit 1", "does not work"), ("echo what", "does not work")])
-def test_what_is_no_interpreter_is_said_so(workspace, code, tmp_path, script, words):
+def test_what_is_no_interpreter_is_said_so(
+    workspace: Workspace, code: Path, tmp_path: Path, script: str, words: str
+) -> None:
     path = executable(tmp_path / "python", f"#!/bin/sh\n{script}\n")
     assert words in refusal(FunctionOptions("app.handler", code, python=path), workspace)
     assert "is not an executable file" in refusal(
@@ -160,7 +171,7 @@ def test_what_is_no_interpreter_is_said_so(workspace, code, tmp_path, script, wo
     )
 
 
-def test_a_real_other_interpreter_works(tmp_path):
+def test_a_real_other_interpreter_works(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
     found = find_interpreter(tmp_path / "venv" / "bin" / "python")
     assert found.version == f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from support.emulator_async import run, until
 from support.emulator_http import Client
 from tailrace.emulator.http_server import (
@@ -31,7 +33,11 @@ class Recorder:
         self.gone.append(connection)
 
 
-def serve(scenario):
+Connect = Callable[[], Awaitable[Client]]
+Scenario = Callable[[Recorder, Connect], Awaitable[None]]
+
+
+def serve(scenario: Scenario) -> None:
     """Run `scenario(recorder, connect)` against a real listener."""
 
     async def main() -> None:
@@ -54,7 +60,7 @@ def serve(scenario):
     run(main())
 
 
-def test_a_request_began_with_its_first_byte():
+def test_a_request_began_with_its_first_byte() -> None:
     """Whatever time its body takes, and however long it waits for the one before it."""
     readings = iter(range(100))
     seen: list[int] = []
@@ -63,7 +69,7 @@ def test_a_request_began_with_its_first_byte():
         seen.append(next(readings))
         return seen[-1]
 
-    async def main():
+    async def main() -> None:
         recorder = Recorder()
         recorder.hold = True
         server = HttpServer(recorder, now_ns=now_ns)
@@ -83,8 +89,8 @@ def test_a_request_began_with_its_first_byte():
     run(main())
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_second_request_gives_up_the_first():
-    async def scenario(recorder, connect):
+def test_a_client_that_leaves_in_the_middle_of_its_second_request_gives_up_the_first() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         recorder.hold = True
         client = await connect()
         await client.send(b"GET /next HTTP/1.1\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf")
@@ -96,8 +102,8 @@ def test_a_client_that_leaves_in_the_middle_of_its_second_request_gives_up_the_f
     serve(scenario)
 
 
-def test_keep_alive_serves_one_request_after_the_other():
-    async def scenario(recorder, connect):
+def test_keep_alive_serves_one_request_after_the_other() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         client = await connect()
         for n in range(3):
             await client.send(b"POST /r/%d?q=1 HTTP/1.1\r\nHost: x\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi" % n)
@@ -109,8 +115,8 @@ def test_keep_alive_serves_one_request_after_the_other():
     serve(scenario)
 
 
-def test_pipelined_requests_are_handed_over_one_by_one_and_answered_in_order():
-    async def scenario(recorder, connect):
+def test_pipelined_requests_are_handed_over_one_by_one_and_answered_in_order() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         recorder.hold = True
         client = await connect()
         await client.send(b"GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n")
@@ -123,8 +129,8 @@ def test_pipelined_requests_are_handed_over_one_by_one_and_answered_in_order():
     serve(scenario)
 
 
-def test_chunked_bodies_with_trailers_are_whole():
-    async def scenario(recorder, connect):
+def test_chunked_bodies_with_trailers_are_whole() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         client = await connect()
         await client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n3\r\nabc\r\n")
         await client.send(b"2\r\nde\r\n0\r\nT: late\r\n\r\n")
@@ -134,8 +140,8 @@ def test_chunked_bodies_with_trailers_are_whole():
     serve(scenario)
 
 
-def test_a_client_that_asks_before_it_sends_is_told_to_go_on():
-    async def scenario(recorder, connect):
+def test_a_client_that_asks_before_it_sends_is_told_to_go_on() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         client = await connect()
         await client.send(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert (await client.response())[0] == 100
@@ -145,8 +151,8 @@ def test_a_client_that_asks_before_it_sends_is_told_to_go_on():
     serve(scenario)
 
 
-def test_an_offer_of_http2_is_passed_over_and_its_body_is_read():
-    async def scenario(recorder, connect):
+def test_an_offer_of_http2_is_passed_over_and_its_body_is_read() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         client = await connect()
         await client.send(
             b"POST /x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
@@ -158,8 +164,8 @@ def test_an_offer_of_http2_is_passed_over_and_its_body_is_read():
     serve(scenario)
 
 
-def test_head_is_answered_without_a_body_but_with_its_length():
-    async def scenario(recorder, connect):
+def test_head_is_answered_without_a_body_but_with_its_length() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         recorder.hold = True
         client = await connect()
         await client.send(b"HEAD / HTTP/1.1\r\n\r\n")
@@ -173,8 +179,8 @@ def test_head_is_answered_without_a_body_but_with_its_length():
     serve(scenario)
 
 
-def test_a_body_cut_short_by_the_client_is_reported_as_truncated_and_answered():
-    async def scenario(recorder, connect):
+def test_a_body_cut_short_by_the_client_is_reported_as_truncated_and_answered() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         client = await connect()
         await client.send(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf")
         client.writer.write_eof()
@@ -185,8 +191,8 @@ def test_a_body_cut_short_by_the_client_is_reported_as_truncated_and_answered():
     serve(scenario)
 
 
-def test_a_connection_lost_in_mid_body_is_truncated_too():
-    async def scenario(recorder, connect):
+def test_a_connection_lost_in_mid_body_is_truncated_too() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         client = await connect()
         await client.send(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf")
         client.writer.transport.abort()
@@ -196,8 +202,8 @@ def test_a_connection_lost_in_mid_body_is_truncated_too():
     serve(scenario)
 
 
-def test_nonsense_inside_a_chunked_body_is_a_truncation():
-    async def scenario(recorder, connect):
+def test_nonsense_inside_a_chunked_body_is_a_truncation() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         client = await connect()
         await client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
         assert (await client.response())[2] == b"abc"
@@ -207,8 +213,8 @@ def test_nonsense_inside_a_chunked_body_is_a_truncation():
     serve(scenario)
 
 
-def test_a_client_that_leaves_while_it_waits_is_reported_once():
-    async def scenario(recorder, connect):
+def test_a_client_that_leaves_while_it_waits_is_reported_once() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         recorder.hold = True
         client = await connect()
         await client.send(b"GET /next HTTP/1.1\r\n\r\n")
@@ -221,8 +227,8 @@ def test_a_client_that_leaves_while_it_waits_is_reported_once():
     serve(scenario)
 
 
-def test_what_is_not_http_gets_400_and_does_not_reach_the_handler():
-    async def scenario(recorder, connect):
+def test_what_is_not_http_gets_400_and_does_not_reach_the_handler() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         for nonsense in (b"\x16\x03\x01\x00hello\r\n\r\n", b"GET\r\n\r\n", b"FOO / HTTP/1.1\r\n\r\n"):
             client = await connect()
             await client.send(nonsense)
@@ -233,8 +239,8 @@ def test_what_is_not_http_gets_400_and_does_not_reach_the_handler():
     serve(scenario)
 
 
-def test_connect_is_refused_and_an_endless_head_too():
-    async def scenario(recorder, connect):
+def test_connect_is_refused_and_an_endless_head_too() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         client = await connect()
         await client.send(b"CONNECT a:1 HTTP/1.1\r\n\r\n")
         assert (await client.response())[0] == 405
@@ -247,8 +253,8 @@ def test_connect_is_refused_and_an_endless_head_too():
     serve(scenario)
 
 
-def test_of_an_enormous_body_only_the_limit_is_kept():
-    async def scenario(recorder, connect):
+def test_of_an_enormous_body_only_the_limit_is_kept() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         recorder.hold = True
         client = await connect()
         size = MAX_BODY_BYTES + 12345
@@ -260,8 +266,8 @@ def test_of_an_enormous_body_only_the_limit_is_kept():
     serve(scenario)
 
 
-def test_old_clients_get_their_connection_closed():
-    async def scenario(recorder, connect):
+def test_old_clients_get_their_connection_closed() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
         client = await connect()
         await client.send(b"GET / HTTP/1.0\r\n\r\n")
         assert (await client.response())[1]["connection"] == "close"
@@ -270,13 +276,13 @@ def test_old_clients_get_their_connection_closed():
     serve(scenario)
 
 
-def test_a_header_value_cannot_break_out_of_its_header():
+def test_a_header_value_cannot_break_out_of_its_header() -> None:
     response = render_response(200, (("X-A", "a\r\nX-Evil: 1"), ("X-B", "é")), b"", close=False)
     assert b"\r\nX-Evil" not in response
     assert "X-B: é".encode() in response
 
 
-def test_content_length_is_always_ours():
+def test_content_length_is_always_ours() -> None:
     response = render_response(202, (("Content-Length", "999"),), b"abc", close=False)
     assert response.count(b"Content-Length") == 1
     assert b"Content-Length: 3\r\n" in response

@@ -8,7 +8,9 @@ from tailrace.emulator.http_server import Request
 from tailrace.emulator.invoke_request import InvokeCall, ServiceError, read_call
 
 
-def request(target="/2015-03-31/functions/shop/invocations", method="POST", body=b"{}", **headers) -> Request:
+def request(
+    target: str = "/2015-03-31/functions/shop/invocations", method: str = "POST", body: bytes = b"{}", **headers: str
+) -> Request:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     return Request(method, target, given, body, False, True, 0)
 
@@ -20,7 +22,7 @@ def refusal(made: Request) -> tuple[int, str]:
     return caught.value.status, caught.value.name
 
 
-def test_a_plain_call():
+def test_a_plain_call() -> None:
     assert read_call(request()) == InvokeCall("shop", "", "RequestResponse", False, b"{}", "", "", "application/json")
 
 
@@ -38,12 +40,12 @@ def test_a_plain_call():
         ("arn%3Aaws-cn%3Alambda%3Acn-north-1%3A123456789012%3Afunction%3Ashop%3Alive", ("shop", "live")),
     ],
 )
-def test_names(name, expected):
+def test_names(name: str, expected: tuple[str, str]) -> None:
     call = read_call(request(f"/2015-03-31/functions/{name}/invocations"))
     assert (call.function, call.qualifier) == expected
 
 
-def test_the_qualifier_of_the_query_and_that_of_the_name():
+def test_the_qualifier_of_the_query_and_that_of_the_name() -> None:
     path = "/2015-03-31/functions/{}/invocations?Qualifier={}"
     assert read_call(request(path.format("shop", "live"))).qualifier == "live"
     assert read_call(request(path.format("shop:live", "live"))).qualifier == "live"
@@ -52,43 +54,43 @@ def test_the_qualifier_of_the_query_and_that_of_the_name():
 
 
 @pytest.mark.parametrize("name", ["sh op", "shop:", "a:b:c:d:e", "x" * 141, "%0d%0a"])
-def test_impossible_names_are_refused(name):
+def test_impossible_names_are_refused(name: str) -> None:
     assert refusal(request(f"/2015-03-31/functions/{name}/invocations")) == (400, "ValidationException")
 
 
 @pytest.mark.parametrize("path", ["/", "/2015-03-31/functions/", "/2015-03-31/functions/a/b/invocations", "/x?y"])
-def test_other_paths_are_not_found_whatever_the_method(path):
+def test_other_paths_are_not_found_whatever_the_method(path: str) -> None:
     assert refusal(request(path)) == (404, "UnknownOperationException")
     assert refusal(request(path, method="GET")) == (404, "UnknownOperationException")
 
 
-def test_other_methods_are_not_allowed():
+def test_other_methods_are_not_allowed() -> None:
     for method in ("GET", "PUT", "HEAD"):
         assert refusal(request(method=method)) == (405, "MethodNotAllowedException")
 
 
-def test_an_empty_body_is_an_empty_object_and_bad_json_is_refused():
+def test_an_empty_body_is_an_empty_object_and_bad_json_is_refused() -> None:
     assert read_call(request(body=b"")).payload == b"{}"
     assert read_call(request(body=b' {"a":1} ')).payload == b' {"a":1} '
     for body in (b"{", b"\xff", b"[" * 100_000):
         assert refusal(request(body=body)) == (400, "InvalidRequestContentException")
 
 
-def test_sizes_by_invocation_type():
+def test_sizes_by_invocation_type() -> None:
     body = b'"' + b"x" * 1_048_575 + b'"'
     assert len(read_call(request(body=body)).payload) == len(body)
     assert refusal(request(body=body, x_amz_invocation_type="Event")) == (413, "RequestTooLargeException")
     assert refusal(request(body=b'"' + b"x" * 6_291_455 + b'"')) == (413, "RequestTooLargeException")
 
 
-def test_types_and_log_types():
+def test_types_and_log_types() -> None:
     assert read_call(request(x_amz_log_type="Tail")).wants_log
     assert not read_call(request(x_amz_log_type="Tail", x_amz_invocation_type="Event")).wants_log
     assert refusal(request(x_amz_invocation_type="event")) == (400, "ValidationException")
     assert refusal(request(x_amz_log_type="All")) == (400, "ValidationException")
 
 
-def test_client_context_is_decoded_json():
+def test_client_context_is_decoded_json() -> None:
     text = '{"custom": {"a": "é"}}'
     header = base64.b64encode(text.encode()).decode()
     assert read_call(request(x_amz_client_context=header)).client_context == text
@@ -96,7 +98,7 @@ def test_client_context_is_decoded_json():
         assert refusal(request(x_amz_client_context=bad)) == (400, "InvalidRequestContentException")
 
 
-def test_the_event_is_json_whatever_content_type_an_sdk_sends():
+def test_the_event_is_json_whatever_content_type_an_sdk_sends() -> None:
     assert read_call(request(content_type="application/x-www-form-urlencoded")).content_type == "application/json"
     given = "application/json; charset=utf-8"
     assert read_call(request(content_type=given)).content_type == given

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import stat
 import zipfile
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from tailrace.emulator.layers import merge_layers
 from tailrace.errors import UsageError
 
 
-def make_zip(path, entries):
+def make_zip(path: Path, entries: Iterable[tuple[str, str, int]]) -> Path:
     """Entries are (name, content, mode); a mode of 0 is what a system without modes writes."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, content, mode in entries:
@@ -20,7 +22,7 @@ def make_zip(path, entries):
     return path
 
 
-def test_later_layers_lie_over_earlier_ones_and_modes_are_kept(tmp_path):
+def test_later_layers_lie_over_earlier_ones_and_modes_are_kept(tmp_path: Path) -> None:
     folder = tmp_path / "first"
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "tool").write_text("old")
@@ -43,14 +45,14 @@ def test_later_layers_lie_over_earlier_ones_and_modes_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "a/.."])
-def test_an_entry_that_leads_outside_is_refused(tmp_path, name):
+def test_an_entry_that_leads_outside_is_refused(tmp_path: Path, name: str) -> None:
     archive = make_zip(tmp_path / "layer.zip", [(name, "x", 0o644)])
     with pytest.raises(UsageError, match="leads outside /opt"):
         merge_layers([archive], tmp_path / "opt")
     assert not (tmp_path / "evil").exists()
 
 
-def test_a_link_inside_is_kept_one_outside_refused_and_none_is_written_through(tmp_path):
+def test_a_link_inside_is_kept_one_outside_refused_and_none_is_written_through(tmp_path: Path) -> None:
     link = stat.S_IFLNK | 0o777
     inside = make_zip(
         tmp_path / "a.zip", [("lib/x.so.1", "x", 0o644), ("lib/x.so", "x.so.1", link), ("l", "/opt/lib", link)]
@@ -71,7 +73,7 @@ def test_a_link_inside_is_kept_one_outside_refused_and_none_is_written_through(t
     assert list((tmp_path / "victim").iterdir()) == []
 
 
-def test_a_folder_with_a_link_in_the_way_of_a_later_folder_is_not_written_through(tmp_path):
+def test_a_folder_with_a_link_in_the_way_of_a_later_folder_is_not_written_through(tmp_path: Path) -> None:
     first, second, victim = tmp_path / "first", tmp_path / "second", tmp_path / "victim"
     for folder in (first, second / "out", victim):
         folder.mkdir(parents=True)
@@ -83,7 +85,7 @@ def test_a_folder_with_a_link_in_the_way_of_a_later_folder_is_not_written_throug
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "does not exist"), (b"text", "neither a folder nor a zip file")])
-def test_what_is_no_layer_is_named(tmp_path, content, words):
+def test_what_is_no_layer_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "layer.zip"
     if content is not None:
         path.write_bytes(content)
@@ -92,14 +94,16 @@ def test_what_is_no_layer_is_named(tmp_path, content, words):
     assert str(path) in str(caught.value)
 
 
-def test_a_damaged_zip_is_named(tmp_path):
+def test_a_damaged_zip_is_named(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "layer.zip", [("a", "hello hello", 0o644)])
     path.write_bytes(path.read_bytes().replace(b"hello hello", b"jello hello"))
     with pytest.raises(UsageError, match="cannot be unpacked"):
         merge_layers([path], tmp_path / "opt")
 
 
-def test_more_than_lambda_allows_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+def test_more_than_lambda_allows_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(layers_module, "MAX_UNPACKED_BYTES", 10)
     archive = make_zip(tmp_path / "layer.zip", [("a", "x" * 11, 0o644)])
     with pytest.raises(UsageError, match="larger than"):

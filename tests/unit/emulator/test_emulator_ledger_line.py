@@ -9,14 +9,14 @@ def line(**row: object) -> str:
     return json.dumps({"type": "tailrace.ledger", "x": row})
 
 
-def test_only_a_line_of_the_ledgers_type_is_a_ledger():
+def test_only_a_line_of_the_ledgers_type_is_a_ledger() -> None:
     assert parse_ledger('{"type":"tailrace.ledger","file:///a":{}}') == {"type": "tailrace.ledger", "file:///a": {}}
     odd = '{"type":"tailrace.ledger","x":' + "[" * 100_000
     for text in ("", "tailrace.ledger", '{"type":"tailrace.log"}', '["tailrace.ledger"]', odd):
         assert parse_ledger(text) is None
 
 
-def test_of_one_generation_the_last_line_counts():
+def test_of_one_generation_the_last_line_counts() -> None:
     watch = LedgerWatch()
     watch.process_started("ext:a")
     assert watch.total is None
@@ -25,7 +25,7 @@ def test_of_one_generation_the_last_line_counts():
     assert watch.total == {"type": "tailrace.ledger", "x": {"received": 2}}
 
 
-def test_generations_add_up_reason_by_reason_and_destination_by_destination():
+def test_generations_add_up_reason_by_reason_and_destination_by_destination() -> None:
     watch = LedgerWatch()
     watch.process_started("ext:a")
     watch.line_written("ext:a", line(received=3, dropped={"shutdown": 1, "full": 1}))
@@ -39,7 +39,7 @@ def test_generations_add_up_reason_by_reason_and_destination_by_destination():
     }
 
 
-def test_a_generation_killed_before_its_line_hides_the_sum_until_a_later_one_prints():
+def test_a_generation_killed_before_its_line_hides_the_sum_until_a_later_one_prints() -> None:
     watch = LedgerWatch()
     watch.process_started("ext:a")
     watch.line_written("ext:a", line(received=3))
@@ -50,7 +50,7 @@ def test_a_generation_killed_before_its_line_hides_the_sum_until_a_later_one_pri
     assert watch.total == {"type": "tailrace.ledger", "x": {"received": 7}}
 
 
-def test_of_two_extensions_the_one_that_printed_last_counts():
+def test_of_two_extensions_the_one_that_printed_last_counts() -> None:
     watch = LedgerWatch()
     watch.process_started("ext:a")
     watch.process_started("ext:b")

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,12 +29,12 @@ class Listener:
     def process_exited(self, process: str, generation: int, exit_code: int | None, signal_name: str | None) -> None:
         self.exits.append((process, generation, exit_code, signal_name))
 
-    def processes_changed(self, processes) -> None:
+    def processes_changed(self, processes: Mapping[int, int]) -> None:
         self.known = dict(processes)
 
 
 @asynccontextmanager
-async def sandbox(tmp_path: Path):
+async def sandbox(tmp_path: Path) -> AsyncIterator[tuple[Sandbox, Listener]]:
     listener = Listener()
     box = Sandbox(listener, tmp_path)
     try:
@@ -60,6 +61,11 @@ def state(pid: int) -> str:
     return stat.state if stat else "gone"
 
 
+def parent_of(pid: int) -> int | None:
+    stat = procfs.stat(pid)
+    return stat.parent if stat else None
+
+
 # A child in a session of its own whose parent has ended: an orphan that no process group leads to.
 DAEMON = (
     "import os, signal, sys\n"
@@ -74,8 +80,8 @@ DAEMON = (
 )
 
 
-def test_lines_come_before_the_exit_and_the_working_folder_is_the_codes(tmp_path):
-    async def main():
+def test_lines_come_before_the_exit_and_the_working_folder_is_the_codes(tmp_path: Path) -> None:
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("runtime", 1, shell("pwd; echo err >&2; echo out; printf end; exit 3"), ENVIRON)
             await until(lambda: listener.exits != [] and len(listener.lines) == 4)
@@ -85,8 +91,8 @@ def test_lines_come_before_the_exit_and_the_working_folder_is_the_codes(tmp_path
     run(main())
 
 
-def test_the_two_streams_keep_the_order_in_which_they_were_written(tmp_path):
-    async def main():
+def test_the_two_streams_keep_the_order_in_which_they_were_written(tmp_path: Path) -> None:
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("runtime", 1, shell("for n in 1 2 3 4 5; do echo o$n; echo e$n >&2; done"), ENVIRON)
             await until(lambda: len(listener.lines) == 10)
@@ -95,10 +101,10 @@ def test_the_two_streams_keep_the_order_in_which_they_were_written(tmp_path):
     run(main())
 
 
-def test_only_the_given_variables_are_there(tmp_path, monkeypatch):
+def test_only_the_given_variables_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_OF_THE_HOST", "x")
 
-    async def main():
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("runtime", 1, ["/usr/bin/env"], {"A": "1"})
             await until(lambda: listener.exits != [])
@@ -107,8 +113,8 @@ def test_only_the_given_variables_are_there(tmp_path, monkeypatch):
     run(main())
 
 
-def test_a_signal_is_named(tmp_path):
-    async def main():
+def test_a_signal_is_named(tmp_path: Path) -> None:
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("ext:a", 7, shell("kill -SEGV $$"), ENVIRON)
             await until(lambda: listener.exits != [])
@@ -120,13 +126,15 @@ def test_a_signal_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "mode", "errno"), [(None, 0, "ENOENT"), ("#!/bin/sh\n", 0o644, "EACCES"), ("\x7fELF", 0o755, "ENOEXEC")]
 )
-def test_a_file_that_cannot_be_run_is_refused_with_its_errno(tmp_path, content, mode, errno):
+def test_a_file_that_cannot_be_run_is_refused_with_its_errno(
+    tmp_path: Path, content: str | None, mode: int, errno: str
+) -> None:
     path = tmp_path / "program"
     if content is not None:
         path.write_text(content)
         path.chmod(mode)
 
-    async def main():
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             with pytest.raises(ProcessStartError) as caught:
                 box.start("runtime", 1, [str(path)], ENVIRON)
@@ -137,12 +145,12 @@ def test_a_file_that_cannot_be_run_is_refused_with_its_errno(tmp_path, content, 
     run(main())
 
 
-def test_a_script_whose_interpreter_is_missing_is_not_said_to_be_missing_itself(tmp_path):
+def test_a_script_whose_interpreter_is_missing_is_not_said_to_be_missing_itself(tmp_path: Path) -> None:
     path = tmp_path / "program"
     path.write_text("#!/no/such/interpreter\n")
     path.chmod(0o755)
 
-    async def main():
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, _):
             with pytest.raises(ProcessStartError, match="the interpreter that its first line names"):
                 box.start("runtime", 1, [str(path)], ENVIRON)
@@ -150,13 +158,13 @@ def test_a_script_whose_interpreter_is_missing_is_not_said_to_be_missing_itself(
     run(main())
 
 
-def test_freezing_stops_the_whole_tree_even_what_changed_its_session(tmp_path):
-    async def main():
+def test_freezing_stops_the_whole_tree_even_what_changed_its_session(tmp_path: Path) -> None:
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("runtime", 1, python(DAEMON), ENVIRON)
             await until(lambda: listener.lines != [])
             daemon = int(listener.lines[0].split()[1])
-            await until(lambda: procfs.stat(daemon).parent == os.getpid())
+            await until(lambda: parent_of(daemon) == os.getpid())
             box.freeze()
             assert [state(pid) for pid in listener.known] == ["T"] * 2
             assert daemon in listener.known
@@ -166,10 +174,10 @@ def test_freezing_stops_the_whole_tree_even_what_changed_its_session(tmp_path):
     run(main())
 
 
-def test_freezing_catches_a_tree_that_keeps_forking(tmp_path):
+def test_freezing_catches_a_tree_that_keeps_forking(tmp_path: Path) -> None:
     forker = "import os\nwhile True:\n    if os.fork(): os.wait()\n    else: os._exit(0)\n"
 
-    async def main():
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             for n in range(2):
                 box.start(f"ext:{n}", 1, python(forker), ENVIRON)
@@ -183,8 +191,8 @@ def test_freezing_catches_a_tree_that_keeps_forking(tmp_path):
     run(main())
 
 
-def test_killing_a_process_takes_everything_it_started_and_nothing_else(tmp_path):
-    async def main():
+def test_killing_a_process_takes_everything_it_started_and_nothing_else(tmp_path: Path) -> None:
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("ext:other", 1, shell("exec sleep 1000"), ENVIRON)
             box.start("runtime", 1, python(DAEMON), ENVIRON)
@@ -200,7 +208,7 @@ def test_killing_a_process_takes_everything_it_started_and_nothing_else(tmp_path
     run(main())
 
 
-def test_a_polite_signal_reaches_the_group_and_an_old_generation_is_left_alone(tmp_path):
+def test_a_polite_signal_reaches_the_group_and_an_old_generation_is_left_alone(tmp_path: Path) -> None:
     family = (
         "import os, signal\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
@@ -212,7 +220,7 @@ def test_a_polite_signal_reaches_the_group_and_an_old_generation_is_left_alone(t
         "if child: os.wait()\n"
     )
 
-    async def main():
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("runtime", 2, python(family), ENVIRON)
             await until(lambda: {"parent up", "child up"} <= set(listener.lines))
@@ -225,8 +233,8 @@ def test_a_polite_signal_reaches_the_group_and_an_old_generation_is_left_alone(t
     run(main())
 
 
-def test_a_frozen_tree_can_be_killed(tmp_path):
-    async def main():
+def test_a_frozen_tree_can_be_killed(tmp_path: Path) -> None:
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("runtime", 1, shell("echo up; sleep 1000"), ENVIRON)
             await until(lambda: listener.lines != [])
@@ -237,11 +245,11 @@ def test_a_frozen_tree_can_be_killed(tmp_path):
     run(main())
 
 
-def test_closing_leaves_nothing_behind_and_gives_back_the_subreapers_role(tmp_path):
+def test_closing_leaves_nothing_behind_and_gives_back_the_subreapers_role(tmp_path: Path) -> None:
     before = subreaper.is_subreaper()
     seen: list[int] = []
 
-    async def main():
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             assert subreaper.is_subreaper()
             box.start("runtime", 1, python(DAEMON), ENVIRON)
@@ -276,19 +284,19 @@ STRANGER = (
 
 
 @pytest.mark.parametrize("stays", [True, False])
-def test_a_daemon_that_kept_nothing_of_its_origin_is_frozen_and_ended_all_the_same(tmp_path, stays):
+def test_a_daemon_that_kept_nothing_of_its_origin_is_frozen_and_ended_all_the_same(tmp_path: Path, stays: bool) -> None:
     """Whether the process that it came from still runs or not; none of them is left as a zombie."""
     seen: list[int] = []
     script = STRANGER.replace("WAIT", str(stays)).replace("STAY", str(stays))
 
-    async def main():
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("ext:other", 1, shell("exec sleep 1000"), ENVIRON)
             box.start("runtime", 1, python(script), ENVIRON)
             await until(lambda: listener.lines != [])
             stranger, parent = map(int, listener.lines[0].split())
             seen.extend([stranger, parent])
-            await until(lambda: procfs.stat(stranger).parent == os.getpid())
+            await until(lambda: parent_of(stranger) == os.getpid())
             await until(lambda: stays or listener.exits != [])
             box.freeze()
             assert state(stranger) == "T"
@@ -298,14 +306,14 @@ def test_a_daemon_that_kept_nothing_of_its_origin_is_frozen_and_ended_all_the_sa
     assert [state(pid) for pid in seen] == ["gone", "gone"]
 
 
-def test_one_environment_never_takes_the_orphan_of_another(tmp_path):
-    async def main():
+def test_one_environment_never_takes_the_orphan_of_another(tmp_path: Path) -> None:
+    async def main() -> None:
         async with sandbox(tmp_path) as (one, _), sandbox(tmp_path) as (two, listener):
             one.start("runtime", 1, shell("exec sleep 1000"), ENVIRON)
             two.start("runtime", 1, python(DAEMON), ENVIRON)
             await until(lambda: listener.lines != [])
             daemon = int(listener.lines[0].split()[1])
-            await until(lambda: procfs.stat(daemon).parent == os.getpid())
+            await until(lambda: parent_of(daemon) == os.getpid())
             one.freeze()
             assert state(daemon) in "SR"
             two.freeze()
@@ -314,11 +322,11 @@ def test_one_environment_never_takes_the_orphan_of_another(tmp_path):
     run(main())
 
 
-def test_children_of_the_host_program_are_left_alone(tmp_path):
+def test_children_of_the_host_program_are_left_alone(tmp_path: Path) -> None:
     other = subprocess.Popen(["/bin/sleep", "1000"], process_group=0)
     try:
 
-        async def main():
+        async def main() -> None:
             async with sandbox(tmp_path) as (box, listener):
                 box.start("runtime", 1, shell("echo up; sleep 1000"), ENVIRON)
                 await until(lambda: listener.lines != [])
@@ -333,12 +341,12 @@ def test_children_of_the_host_program_are_left_alone(tmp_path):
         other.wait()
 
 
-def test_memory_is_the_sum_over_the_tree_and_follows_it(tmp_path):
+def test_memory_is_the_sum_over_the_tree_and_follows_it(tmp_path: Path) -> None:
     grow = (
         "import time, os\nos.read(0, 1)\nx = b'a' * 30_000_000\nprint('grown', flush=True)\nwhile True: time.sleep(9)"
     )
 
-    async def main():
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("ext:a", 1, shell("echo up; exec sleep 1000"), ENVIRON)
             await until(lambda: listener.lines != [])
@@ -351,13 +359,13 @@ def test_memory_is_the_sum_over_the_tree_and_follows_it(tmp_path):
     run(main())
 
 
-def test_without_pidfds_the_exit_is_heard_all_the_same(tmp_path, monkeypatch):
+def test_without_pidfds_the_exit_is_heard_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(pid: int, flags: int = 0) -> int:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "pidfd_open", forbidden)
 
-    async def main():
+    async def main() -> None:
         async with sandbox(tmp_path) as (box, listener):
             box.start("runtime", 1, shell("exit 5"), ENVIRON)
             await until(lambda: listener.exits != [])

@@ -10,7 +10,7 @@ def event(n: int) -> dict[str, object]:
     return {"time": f"2026-01-01T00:00:00.00{n}Z", "type": "function", "record": str(n)}
 
 
-def test_one_entry_for_each_event_and_subscriber_and_one_without():
+def test_one_entry_for_each_event_and_subscriber_and_one_without() -> None:
     log = TelemetryLog()
     changed = {**event(0), "record": "as b gets it"}
     for n in range(4):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from support.emulator_async import run, until
@@ -41,7 +42,9 @@ class Subscriber:
 
 
 @asynccontextmanager
-async def subscribed(answer: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", *, closes: bool = False):
+async def subscribed(
+    answer: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", *, closes: bool = False
+) -> AsyncIterator[tuple[Subscriber, TelemetrySender, list[TelemetryAnswered], int]]:
     subscriber = Subscriber(answer, closes=closes)
     server = await asyncio.start_server(subscriber.serve, "127.0.0.1", 0)
     facts: list[TelemetryAnswered] = []
@@ -61,12 +64,16 @@ def post(delivery: int, uri: str, body: bytes = b"[]", subscriber: str = "agent"
     return PostTelemetry(delivery, subscriber, uri, body, ())
 
 
-def test_one_connection_carries_all_posts_of_a_subscriber():
-    async def main():
+async def answered(facts: list[TelemetryAnswered], count: int) -> None:
+    await until(lambda: len(facts) == count)
+
+
+def test_one_connection_carries_all_posts_of_a_subscriber() -> None:
+    async def main() -> None:
         async with subscribed() as (subscriber, sender, facts, port):
             for n in range(3):
                 sender.post(post(n, f"http://sandbox.localdomain:{port}/logs/in?x=1", b"[%d]" % n))
-                await until(lambda n=n: len(facts) == n + 1)
+                await answered(facts, n + 1)
             assert facts == [TelemetryAnswered(n, 200) for n in range(3)]
             assert subscriber.connections == 1
             head, body = subscriber.posts[2]
@@ -78,21 +85,21 @@ def test_one_connection_carries_all_posts_of_a_subscriber():
     run(main())
 
 
-def test_a_subscriber_that_closes_after_each_answer_gets_every_post():
-    async def main():
+def test_a_subscriber_that_closes_after_each_answer_gets_every_post() -> None:
+    async def main() -> None:
         async with subscribed(b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\nuntil the end", closes=True) as served:
             subscriber, sender, facts, port = served
             for n in range(3):
                 sender.post(post(n, f"http://sandbox:{port}"))
-                await until(lambda n=n: len(facts) == n + 1)
+                await answered(facts, n + 1)
             assert [fact.status for fact in facts] == [200, 200, 200]
             assert subscriber.posts[0][0].startswith("POST / HTTP/1.1")
 
     run(main())
 
 
-def test_an_error_status_is_reported_as_it_is():
-    async def main():
+def test_an_error_status_is_reported_as_it_is() -> None:
+    async def main() -> None:
         async with subscribed(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n") as (_, sender, facts, port):
             sender.post(post(1, f"http://127.0.0.1:{port}/"))
             await until(lambda: facts != [])
@@ -101,8 +108,8 @@ def test_an_error_status_is_reported_as_it_is():
     run(main())
 
 
-def test_nobody_listening_is_a_failure_with_its_reason():
-    async def main():
+def test_nobody_listening_is_a_failure_with_its_reason() -> None:
+    async def main() -> None:
         async with subscribed() as (_, sender, facts, _port):
             probe = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
             free_port = probe.sockets[0].getsockname()[1]
@@ -116,8 +123,8 @@ def test_nobody_listening_is_a_failure_with_its_reason():
     run(main())
 
 
-def test_only_the_sandbox_is_a_destination():
-    async def main():
+def test_only_the_sandbox_is_a_destination() -> None:
+    async def main() -> None:
         async with subscribed() as (_, sender, facts, _port):
             for n, uri in enumerate(("http://example.com:80/", "https://sandbox:1/", "http://sandbox:99999/")):
                 sender.post(post(n, uri))
@@ -128,8 +135,8 @@ def test_only_the_sandbox_is_a_destination():
     run(main())
 
 
-def test_a_connection_closed_without_an_answer_is_a_failure():
-    async def main():
+def test_a_connection_closed_without_an_answer_is_a_failure() -> None:
+    async def main() -> None:
         async with subscribed(b"", closes=True) as (_, sender, facts, port):
             sender.post(post(1, f"http://sandbox:{port}"))
             await until(lambda: facts != [])
@@ -138,8 +145,8 @@ def test_a_connection_closed_without_an_answer_is_a_failure():
     run(main())
 
 
-def test_an_answer_that_is_not_http_is_a_failure():
-    async def main():
+def test_an_answer_that_is_not_http_is_a_failure() -> None:
+    async def main() -> None:
         async with subscribed(b"+OK\r\n") as (_, sender, facts, port):
             sender.post(post(1, f"http://sandbox:{port}"))
             await until(lambda: facts != [])
@@ -148,8 +155,8 @@ def test_an_answer_that_is_not_http_is_a_failure():
     run(main())
 
 
-def test_an_abandoned_delivery_is_never_reported_and_its_connection_not_used_again():
-    async def main():
+def test_an_abandoned_delivery_is_never_reported_and_its_connection_not_used_again() -> None:
+    async def main() -> None:
         async with subscribed() as (subscriber, sender, facts, port):
             subscriber.may_answer.clear()
             sender.post(post(1, f"http://sandbox:{port}"))
@@ -165,8 +172,8 @@ def test_an_abandoned_delivery_is_never_reported_and_its_connection_not_used_aga
     run(main())
 
 
-def test_subscribers_do_not_wait_for_each_other():
-    async def main():
+def test_subscribers_do_not_wait_for_each_other() -> None:
+    async def main() -> None:
         async with subscribed() as (slow, sender, facts, slow_port), subscribed() as (_quick, _, _, quick_port):
             slow.may_answer.clear()
             sender.post(post(1, f"http://sandbox:{slow_port}", subscriber="slow"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,12 @@ from tailrace.errors import EnvironmentStartError
 
 
 @pytest.fixture
-def temporary(tmp_path, monkeypatch):
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return tmp_path
 
 
-def test_the_users_folder_is_private(temporary):
+def test_the_users_folder_is_private(temporary: Path) -> None:
     path = runtime_dir()
     assert path == temporary / f"tailrace-{os.getuid()}"
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
@@ -27,7 +28,7 @@ def test_the_users_folder_is_private(temporary):
 
 
 @pytest.mark.parametrize("trap", ["link", "file", "open"])
-def test_a_folder_that_others_could_have_made_is_refused(temporary, trap):
+def test_a_folder_that_others_could_have_made_is_refused(temporary: Path, trap: str) -> None:
     path = temporary / f"tailrace-{os.getuid()}"
     if trap == "link":
         (temporary / "elsewhere").mkdir()
@@ -41,7 +42,7 @@ def test_a_folder_that_others_could_have_made_is_refused(temporary, trap):
         runtime_dir()
 
 
-def test_a_folder_in_use_is_left_alone_and_goes_when_closed(temporary):
+def test_a_folder_in_use_is_left_alone_and_goes_when_closed(temporary: Path) -> None:
     with Workspace.create() as workspace:
         workspace.bind_address("127.0.0.1:1")
         workspace.record({os.getpid(): 1})
@@ -53,7 +54,7 @@ def test_a_folder_in_use_is_left_alone_and_goes_when_closed(temporary):
     workspace.close()
 
 
-def test_the_subreapers_role_is_counted():
+def test_the_subreapers_role_is_counted() -> None:
     before = subreaper.is_subreaper()
     subreaper.acquire()
     subreaper.acquire()
@@ -63,12 +64,13 @@ def test_the_subreapers_role_is_counted():
     assert subreaper.is_subreaper() == before
 
 
-def test_proc_tells_about_this_process_and_nothing_about_one_that_is_not():
+def test_proc_tells_about_this_process_and_nothing_about_one_that_is_not() -> None:
     own = procfs.stat(os.getpid())
+    assert own is not None
     assert own.parent == os.getppid()
     assert own.group == os.getpgrp()
     assert not own.is_stopped
-    assert procfs.pss_bytes(os.getpid()) > 1_000_000
+    assert (procfs.pss_bytes(os.getpid()) or 0) > 1_000_000
     nobody = 2**22 + 1
     assert procfs.stat(nobody) is None
     assert procfs.pss_bytes(nobody) is None
@@ -77,7 +79,7 @@ def test_proc_tells_about_this_process_and_nothing_about_one_that_is_not():
     assert procfs.environment_value(nobody, "PATH") is None
 
 
-def test_children_are_found_by_a_scan_as_well():
+def test_children_are_found_by_a_scan_as_well() -> None:
     child = subprocess.Popen(["/bin/sleep", "1000"])
     try:
         assert child.pid in procfs.children(os.getpid())
@@ -87,14 +89,14 @@ def test_children_are_found_by_a_scan_as_well():
         child.wait()
 
 
-def test_the_clock_is_wall_time_and_never_goes_back():
+def test_the_clock_is_wall_time_and_never_goes_back() -> None:
     clock = SteadyClock()
     readings = [clock() for _ in range(1000)]
     assert readings == sorted(readings)
     assert readings[0] > 1_700_000_000_000_000_000
 
 
-def test_other_systems_get_one_clear_sentence():
+def test_other_systems_get_one_clear_sentence() -> None:
     require_linux("linux")
     with pytest.raises(EnvironmentStartError, match="needs Linux; this system is darwin"):
         require_linux("darwin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ from tailrace.protocol.platform_events import problems_of
 TRACE = "Root=1-65a1b2c3-0123456789abcdef01234567;Parent=89abcdef01234567;Sampled=1"
 
 
-def ready(*extensions: str, **changes: object) -> World:
-    world = World(*extensions, **changes)  # type: ignore[arg-type]
+def ready(*extensions: str, **changes: Any) -> World:
+    world = World(*extensions, **changes)
     world.cold_start()
     return world
 
