@@ -43,10 +43,12 @@ def test_a_record_that_fills_a_request_is_sent_alone() -> None:
 
 def test_a_batch_is_sealed_by_age_from_its_first_record() -> None:
     batcher = Batcher(FakeLimits(max_age_s=5.0))
-    assert batcher.expires_s is None
+    expires_s = batcher.expires_s
+    assert expires_s is None
     add(batcher, entry(1), 100.0)
     add(batcher, entry(2), 104.0)
-    assert batcher.expires_s == 105.0
+    expires_s = batcher.expires_s
+    assert expires_s == 105.0
     assert not batcher.seal_expired(104.9)
     assert seqs(batcher.seal_expired(105.0)) == [[1, 2]]
     assert batcher.expires_s is None
@@ -95,7 +97,8 @@ def test_batches_keep_every_record_in_order_within_all_limits(
     records: list[tuple[int, int, str]], max_records: int, max_bytes: int, by_hour: bool
 ) -> None:
     batcher = Batcher(FakeLimits(max_records, max_bytes, by_hour=by_hour, max_age_s=2.0))
-    sealed, now_s = [], 0.0
+    sealed: list[Sealed] = []
+    now_s = 0.0
     for seq, (size, pause_s, hour) in enumerate(records):
         now_s += pause_s
         sealed += batcher.seal_expired(now_s)

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from support.pipeline_fakes import LIMIT_S, FakeDestination, FakeLimits, FakeTransport, Rig, record
 from tailrace.clock import ManualClock, SystemClock
-from tailrace.errors import ConfigError, ConnectError, NoReplyError
+from tailrace.errors import ConfigError, ConnectError, NoReplyError, TransportError
+from tailrace.model.batch import Batch
+from tailrace.model.resource import Resource
 from tailrace.pipeline.exporter import Exporter
 from tailrace.pipeline.fanout import Fanout, Patience
+from tailrace.pipeline.interfaces import Request
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.sender import SenderSettings
 
@@ -17,8 +21,8 @@ def lines(first: int, last: int) -> list[bytes]:
     return [f'"line {n}"'.encode() for n in range(first, last + 1)]
 
 
-def start(run: object) -> threading.Thread:
-    thread = threading.Thread(target=run, daemon=True)  # type: ignore[arg-type]
+def start(run: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return thread
 
@@ -64,8 +68,8 @@ def test_a_destination_killed_in_the_middle_loses_nothing_that_is_held() -> None
 
 
 def test_the_same_bytes_under_the_same_name_are_sent_again() -> None:
-    script: list[int | Exception] = [NoReplyError("reset"), ConnectError("refused"), 503]
-    rig = Rig(FakeDestination(idempotent=False), FakeTransport(script))  # type: ignore[arg-type]
+    script: list[int | TransportError] = [NoReplyError("reset"), ConnectError("refused"), 503]
+    rig = Rig(FakeDestination(idempotent=False), FakeTransport(script))
     with rig.running():
         rig.offer(1, 2)
         rig.exporter.request_flush()
@@ -82,7 +86,8 @@ def test_nothing_waits_for_a_destination_that_is_known_to_be_down() -> None:
         rig.offer(1, 1)
         rig.exporter.request_flush()
         assert not rig.exporter.wait_drained(rig.clock.monotonic_s() + 0.02)
-        assert not rig.exporter.is_up
+        was_up = rig.exporter.is_up
+        assert not was_up
         # would take the whole test's time if it waited
         assert not rig.exporter.wait_drained(rig.clock.monotonic_s() + 10 * LIMIT_S)
         rig.transport.gate.set()
@@ -192,10 +197,10 @@ def test_a_fault_in_a_destination_s_code_stops_neither_its_thread_nor_the_worker
 
 
 def test_a_record_s_time_reaches_the_batch_only_when_it_is_one() -> None:
-    seen = []
+    seen: list[str] = []
 
     class Watching(FakeDestination):
-        def build_request(self, batch, resource, wall_s):  # type: ignore[no-untyped-def]
+        def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> Request:
             seen.append(batch.start)
             return super().build_request(batch, resource, wall_s)
 

@@ -34,7 +34,8 @@ def test_writing_the_same_batch_twice_leaves_one_file(tmp_path: Path) -> None:
 
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
     body = b"x" * 4_000_000
-    transport, done, seen = FileTransport(), threading.Event(), set()
+    transport, done = FileTransport(), threading.Event()
+    seen: set[int] = set()
 
     def read() -> None:
         while not done.is_set():

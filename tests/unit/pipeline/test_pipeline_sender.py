@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +16,9 @@ from tailrace.pipeline.sender import Sender, SenderSettings
 TIME = "2026-11-20T21:00:00.000Z"
 
 
-def a_sender(limits: FakeLimits | None = None, idempotent: bool = True, **settings: object) -> tuple[Sender, LedgerRow]:
+def a_sender(limits: FakeLimits | None = None, idempotent: bool = True, **settings: Any) -> tuple[Sender, LedgerRow]:
     row = Ledger().open_row("x")
-    return Sender(row, limits or FakeLimits(), idempotent, SenderSettings(**settings)), row  # type: ignore[arg-type]
+    return Sender(row, limits or FakeLimits(), idempotent, SenderSettings(**settings)), row
 
 
 def offer(sender: Sender, first: int, last: int, size: int = 10) -> list[bool]:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,7 @@ def put(port: int, body: bytes = b"data", method: str = "PUT", host: str = "127.
     return HttpRequest(method, False, host, port, "/key?x=1", [("X-Name", "value")], body)
 
 
-def answering(*replies: bytes):  # type: ignore[no-untyped-def]
+def answering(*replies: bytes) -> Callable[[Peer], None]:
     def behave(peer: Peer) -> None:
         for reply in replies:
             head, _ = peer.read_request()
@@ -338,7 +340,7 @@ def test_nothing_breaks_out_of_its_line_and_no_value_is_told(request_: HttpReque
     assert "X-Other" not in caught.value.reason
 
 
-def test_the_type_of_a_request_decides_who_carries_it(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_type_of_a_request_decides_who_carries_it(tmp_path: Path) -> None:
     transport = CompositeTransport(SystemClock(), {})
     assert isinstance(transport.transport_for(HttpRequest), HttpTransport)
     assert isinstance(transport.transport_for(StreamRequest), StreamTransport)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import _socket
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -160,7 +160,7 @@ def chunked_whole(n_bytes: int) -> bytes:
 
 
 @pytest.mark.parametrize("make", [lambda n: post(b"x" * n), chunked_whole], ids=["sized", "chunked"])
-def test_a_body_beyond_the_bound_is_read_and_counted_but_not_kept(bench: Bench, make) -> None:  # type: ignore[no-untyped-def]
+def test_a_body_beyond_the_bound_is_read_and_counted_but_not_kept(bench: Bench, make: Callable[[int], bytes]) -> None:
     with bench.connect() as sock:
         assert ask(sock, make(MAX_BODY_BYTES + 1)) == OK
         assert ask(sock, post(b"[1]")) == OK

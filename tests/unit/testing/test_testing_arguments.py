@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tailrace.testing import LambdaEnvironment, arguments
         ({"handler": len}, 'handler: <built-in function len> is not text; give its name, for example "app.handler"'),
     ],
 )
-def test_a_wrong_argument_is_one_sentence(options, sentence):
+def test_a_wrong_argument_is_one_sentence(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
         LambdaEnvironment(**{"handler": "app.handler", **options})
 
@@ -37,20 +38,20 @@ def test_a_wrong_argument_is_one_sentence(options, sentence):
         ("x" * 6_291_456, None, "event: has 6291458 bytes; Lambda allows 6291456"),
     ],
 )
-def test_a_wrong_event_is_one_sentence(event, raw, sentence):
+def test_a_wrong_event_is_one_sentence(event: object, raw: bytes | str | None, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
         arguments.payload(event, raw)
 
     assert str(caught.value).startswith(sentence)
 
 
-def test_an_event_is_json_and_nothing_is_the_empty_object():
+def test_an_event_is_json_and_nothing_is_the_empty_object() -> None:
     assert arguments.payload(None, None) == b"{}"
     assert arguments.payload([1, "é"], None) == b'[1, "\\u00e9"]'
     assert arguments.payload(None, " null ") == b" null "
 
 
-def test_a_client_context_that_the_service_would_refuse_is_refused():
+def test_a_client_context_that_the_service_would_refuse_is_refused() -> None:
     assert arguments.client_context({"custom": {}}) == '{"custom": {}}'
     with pytest.raises(ConfigError, match="client_context: takes 4016 bytes in base64; Lambda allows 3583"):
         arguments.client_context({"custom": "x" * 2996})

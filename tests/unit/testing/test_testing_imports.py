@@ -16,7 +16,7 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-def test_the_plugin_is_registered_and_brings_nothing_but_itself_into_everybodys_pytest():
+def test_the_plugin_is_registered_and_brings_nothing_but_itself_into_everybodys_pytest() -> None:
     (found,) = [entry for entry in entry_points(group="pytest11") if entry.name == "tailrace"]
     done = subprocess.run([sys.executable, "-c", NEW_MODULES], check=True, capture_output=True, text=True, timeout=60)
 
@@ -24,14 +24,14 @@ def test_the_plugin_is_registered_and_brings_nothing_but_itself_into_everybodys_
     assert done.stdout.split() == ["tailrace", "tailrace.testing", "tailrace.testing.plugin"]
 
 
-def test_the_class_can_be_had_where_pytest_is_not_installed():
+def test_the_class_can_be_had_where_pytest_is_not_installed() -> None:
     code = "import sys; sys.modules['pytest'] = None; import tailrace.testing as t; print(t.LambdaEnvironment.__name__)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
 
     assert done.stdout == "LambdaEnvironment\n"
 
 
-def test_every_name_of_the_package_is_there():
+def test_every_name_of_the_package_is_there() -> None:
     assert [getattr(tailrace.testing, name).__name__ for name in tailrace.testing.__all__] == tailrace.testing.__all__
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         tailrace.testing.Nonsense  # noqa: B018 - asking is the test

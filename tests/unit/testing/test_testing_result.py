@@ -15,7 +15,7 @@ def closed(
     return InvocationResult(Answer("id-1", payload, function_error), report, lines)
 
 
-def test_a_result_has_what_the_invoker_got_and_the_figures_of_the_report():
+def test_a_result_has_what_the_invoker_got_and_the_figures_of_the_report() -> None:
     lines = (WriteLog("function", "REPORT of my own", "id-1"), WriteLog("platform", "REPORT RequestId: id-1\t", "id-1"))
     result = make_result(closed(b'{"left": [1, null]}', "", 48.5, *lines))
 
@@ -29,13 +29,13 @@ def test_a_result_has_what_the_invoker_got_and_the_figures_of_the_report():
     assert repr(result) == '<Result {"left": [1, null]}: 12.345 ms, cold start 48.5 ms, 40 MB, 2 log lines>'
 
 
-def test_under_the_json_log_format_the_report_line_is_the_event():
+def test_under_the_json_log_format_the_report_line_is_the_event() -> None:
     event = '{"time":"2026-01-02T03:04:05.678Z","type":"platform.report","record":{}}'
 
     assert make_result(closed(b"1", "", None, WriteLog("platform", event, "id-1"))).report_line == event
 
 
-def test_a_failed_result_says_why_and_what_kept_the_environment_from_getting_ready():
+def test_a_failed_result_says_why_and_what_kept_the_environment_from_getting_ready() -> None:
     document = (
         b'{"errorMessage": "no kettle", "errorType": "SoldOut", "stackTrace": ["  File \\"app.py\\"\\n    raise\\n"]}'
     )
@@ -47,7 +47,7 @@ def test_a_failed_result_says_why_and_what_kept_the_environment_from_getting_rea
     assert "failed, SoldOut: no kettle (init error, Extension.Crash)" in repr(result)
 
 
-def test_an_init_that_failed_before_does_not_taint_a_success():
+def test_an_init_that_failed_before_does_not_taint_a_success() -> None:
     assert make_result(closed(b"1"), init_failure="init timeout").init_failure == ""
 
 
@@ -63,11 +63,11 @@ def test_an_init_that_failed_before_does_not_taint_a_success():
         (b'{"errorMessage": null, "stackTrace": "one"}', FunctionError("", "", ("one",))),
     ],
 )
-def test_whatever_document_a_runtime_posts_an_error_comes_of_it(payload, error):
+def test_whatever_document_a_runtime_posts_an_error_comes_of_it(payload: bytes, error: FunctionError) -> None:
     assert make_result(closed(payload, "Unhandled")).error == error
 
 
-def test_a_long_payload_is_cut_in_the_text_but_not_in_the_value():
+def test_a_long_payload_is_cut_in_the_text_but_not_in_the_value() -> None:
     result = make_result(closed(b'"' + b"x" * 1000 + b'"'))
 
     assert len(result.payload) == 1000

@@ -21,11 +21,11 @@ ENTRIES = [
 
 
 @pytest.fixture
-def telemetry():
+def telemetry() -> Telemetry:
     return Telemetry(lambda: ENTRIES, lambda: "the environment is frozen")
 
 
-def test_it_holds_what_was_delivered_and_tells_the_rest_apart(telemetry):
+def test_it_holds_what_was_delivered_and_tells_the_rest_apart(telemetry: Telemetry) -> None:
     assert [event.type for event in telemetry] == ["platform.start", "platform.start", "function"]
     assert len(telemetry) == 3
     assert [event.type for event in telemetry.undelivered] == ["platform.runtimeDone"]
@@ -37,7 +37,9 @@ def test_it_holds_what_was_delivered_and_tells_the_rest_apart(telemetry):
     ("type_", "subscriber", "count"),
     [("function", None, 1), ("function", "tailrace", 0), ("platform", None, 2), ("platform.start", "counter", 1)],
 )
-def test_events_are_found_by_type_and_subscriber(telemetry, type_, subscriber, count):
+def test_events_are_found_by_type_and_subscriber(
+    telemetry: Telemetry, type_: str, subscriber: str | None, count: int
+) -> None:
     assert len(telemetry.of(type_, subscriber)) == count
 
 
@@ -51,12 +53,14 @@ def test_events_are_found_by_type_and_subscriber(telemetry, type_, subscriber, c
         ("platform.start", {"requestId": "id-1", "version": "$LATEST"}),
     ],
 )
-def test_a_record_is_wanted_by_its_text_its_members_or_a_question(telemetry, type_, record):
+def test_a_record_is_wanted_by_its_text_its_members_or_a_question(
+    telemetry: Telemetry, type_: str, record: object
+) -> None:
     assert telemetry.wait_for(type_, record, timeout_s=0).delivered_at == AT
 
 
 @pytest.mark.parametrize("record", ["teapot", {"requestId": "id-2"}, {"other": None}, lambda record: False, 7])
-def test_waiting_in_vain_says_what_was_wanted_and_what_came_instead(telemetry, record):
+def test_waiting_in_vain_says_what_was_wanted_and_what_came_instead(telemetry: Telemetry, record: object) -> None:
     with pytest.raises(ConditionNotMetError) as caught:
         telemetry.wait_for("platform.start", record, subscriber="tailrace", timeout_s=0)
 
@@ -67,7 +71,7 @@ def test_waiting_in_vain_says_what_was_wanted_and_what_came_instead(telemetry, r
     )
 
 
-def test_members_are_compared_at_every_depth_and_exactly():
+def test_members_are_compared_at_every_depth_and_exactly() -> None:
     event = {**report("id-1"), "record": {"metrics": {"durationMs": 1.5, "x": 2}, "status": "successful"}}
     telemetry = Telemetry(lambda: [TelemetryEntry("a", event, AT)], str)
 
@@ -76,7 +80,7 @@ def test_members_are_compared_at_every_depth_and_exactly():
         telemetry.wait_for("platform.report", {"status": "success"}, timeout_s=0)
 
 
-def test_an_event_that_comes_later_ends_the_wait():
+def test_an_event_that_comes_later_ends_the_wait() -> None:
     entries: list[list[TelemetryEntry]] = [[], [], ENTRIES]
     telemetry = Telemetry(lambda: entries.pop(0), str)
 
