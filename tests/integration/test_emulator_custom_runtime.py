@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from support.emulator_async import run
 from support.emulator_extensions import ShellExtension, shell_runtime
 from support.emulator_runs import environment, invoke
 
 
-def test_a_shell_script_with_curl_is_a_runtime(tmp_path):
-    async def main():
+def test_a_shell_script_with_curl_is_a_runtime(tmp_path: Path) -> None:
+    async def main() -> None:
         async with environment(tmp_path, bootstrap=shell_runtime(tmp_path)) as (env, _):
             result = await invoke(env, b'{"n": 1}')
             assert json.loads(result.answer.payload) == {"echo": {"n": 1}}
@@ -21,8 +22,8 @@ def test_a_shell_script_with_curl_is_a_runtime(tmp_path):
     run(main())
 
 
-def test_its_last_words_belong_to_the_invocation_in_which_it_died(tmp_path):
-    async def main():
+def test_its_last_words_belong_to_the_invocation_in_which_it_died(tmp_path: Path) -> None:
+    async def main() -> None:
         async with environment(tmp_path, bootstrap=shell_runtime(tmp_path)) as (env, _):
             result = await invoke(env, b'"die"')
             assert "exit status 42" in json.loads(result.answer.payload)["errorMessage"]
@@ -32,10 +33,10 @@ def test_its_last_words_belong_to_the_invocation_in_which_it_died(tmp_path):
     run(main())
 
 
-def test_with_an_extension_it_is_asked_to_end_before_it_is_killed(tmp_path):
+def test_with_an_extension_it_is_asked_to_end_before_it_is_killed(tmp_path: Path) -> None:
     extension = ShellExtension(tmp_path / "ext")
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, bootstrap=shell_runtime(tmp_path), extensions=[extension.path]) as (
             env,
             _,
@@ -48,11 +49,11 @@ def test_with_an_extension_it_is_asked_to_end_before_it_is_killed(tmp_path):
     assert extension.events[-1]["shutdownReason"] == "spindown"
 
 
-def test_large_events_and_answers_pass(tmp_path):
+def test_large_events_and_answers_pass(tmp_path: Path) -> None:
     event = json.dumps("x" * 3_000_000).encode()
     source = "def handler(event, context):\n    return event\n"
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source, timeout_s=20) as (env, _):
             assert (await invoke(env, event)).answer.payload == event
             too_large = "def handler(event, context):\n    return 'x' * 7_000_000\n"

@@ -5,6 +5,9 @@ import json
 import os
 import sys
 import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,20 +15,22 @@ from support.emulator_async import run, until
 from support.emulator_extensions import ShellExtension
 from support.emulator_runs import environment, executable, invoke
 from tailrace.emulator import procfs
+from tailrace.emulator.driver import ExecutionEnvironment
+from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine.environment import Environment
 from tailrace.emulator.machine.policy import Policy
 
 ONE_LINE = "def handler(event, context):\n    print('from the function')\n    return 1\n"
 
 
-def types(events):
+def types(events: Iterable[dict[str, Any]]) -> list[str]:
     return [event["type"] for event in events]
 
 
-def test_a_shell_extension_gets_every_event_of_a_cold_and_a_warm_invocation_in_order(tmp_path):
+def test_a_shell_extension_gets_every_event_of_a_cold_and_a_warm_invocation_in_order(tmp_path: Path) -> None:
     extension = ShellExtension(tmp_path / "ext")
 
-    async def main():
+    async def main() -> tuple[list[str], ExecutionEnvironment]:
         async with environment(tmp_path, ONE_LINE, extensions=[extension.path]) as (env, _):
             cold, warm = await invoke(env), await invoke(env)
             ids = [cold.answer.request_id, warm.answer.request_id]
@@ -72,10 +77,10 @@ def test_a_shell_extension_gets_every_event_of_a_cold_and_a_warm_invocation_in_o
     assert all(entry.delivered_at for entry in entries if entry.subscriber)
 
 
-def test_a_function_line_of_an_invocation_stands_between_its_start_and_its_end(tmp_path):
+def test_a_function_line_of_an_invocation_stands_between_its_start_and_its_end(tmp_path: Path) -> None:
     extension = ShellExtension(tmp_path / "ext")
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, ONE_LINE, extensions=[extension.path]) as (env, _):
             await invoke(env)
             await invoke(env)
@@ -93,12 +98,12 @@ def test_a_function_line_of_an_invocation_stands_between_its_start_and_its_end(t
     )
 
 
-def test_a_thousand_quick_lines_reach_a_subscriber_of_the_same_invocation(tmp_path):
+def test_a_thousand_quick_lines_reach_a_subscriber_of_the_same_invocation(tmp_path: Path) -> None:
     """The extension is busy for a while after the runtime is done, as one that flushes would be."""
     extension = ShellExtension(tmp_path / "ext", at_invoke="sleep 0.3")
     source = "def handler(event, context):\n    for n in range(1000): print('line', n)\n"
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source, extensions=[extension.path], timeout_s=10) as (env, story):
             await invoke(env)
             assert story.events[-1][0] == "frozen"
@@ -108,11 +113,11 @@ def test_a_thousand_quick_lines_reach_a_subscriber_of_the_same_invocation(tmp_pa
     run(main())
 
 
-def test_a_timeout_tells_the_extension_why_and_starts_it_anew(tmp_path):
+def test_a_timeout_tells_the_extension_why_and_starts_it_anew(tmp_path: Path) -> None:
     extension = ShellExtension(tmp_path / "ext")
     source = "import time\ndef handler(event, context):\n    while event.get('hang'): time.sleep(1)\n    return 'ok'\n"
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source, extensions=[extension.path], timeout_s=1) as (env, _):
             result = await invoke(env, b'{"hang": true}')
             assert json.loads(result.answer.payload)["errorType"] == "Sandbox.Timedout"
@@ -124,11 +129,11 @@ def test_a_timeout_tells_the_extension_why_and_starts_it_anew(tmp_path):
     assert reasons == ["INVOKE", "timeout", "INVOKE", "spindown"]
 
 
-def test_a_crash_of_the_runtime_tells_the_extension_failure(tmp_path):
+def test_a_crash_of_the_runtime_tells_the_extension_failure(tmp_path: Path) -> None:
     extension = ShellExtension(tmp_path / "ext")
     source = "import os\ndef handler(event, context): os._exit(3)\n"
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source, extensions=[extension.path]) as (env, _):
             result = await invoke(env)
             assert json.loads(result.answer.payload)["errorType"] == "Runtime.ExitError"
@@ -138,10 +143,10 @@ def test_a_crash_of_the_runtime_tells_the_extension_failure(tmp_path):
     assert [event.get("shutdownReason") for event in extension.events] == [None, "failure"]
 
 
-def test_an_extension_that_ends_is_a_crash_even_with_exit_code_0(tmp_path):
+def test_an_extension_that_ends_is_a_crash_even_with_exit_code_0(tmp_path: Path) -> None:
     extension = ShellExtension(tmp_path / "ext", at_invoke="exit 0")
 
-    async def main():
+    async def main() -> None:
         slow = "import time\ndef handler(event, context): time.sleep(30)\n"
         async with environment(tmp_path, slow, extensions=[extension.path], timeout_s=20) as (env, _):
             result = await invoke(env)
@@ -152,11 +157,11 @@ def test_an_extension_that_ends_is_a_crash_even_with_exit_code_0(tmp_path):
     run(main())
 
 
-def test_an_extension_that_ignores_shutdown_is_killed_with_its_children_after_the_budget(tmp_path):
+def test_an_extension_that_ignores_shutdown_is_killed_with_its_children_after_the_budget(tmp_path: Path) -> None:
     extension = ShellExtension(tmp_path / "ext", at_shutdown="while true; do sleep 1; done;")
     pids: list[int] = []
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, ONE_LINE, extensions=[extension.path]) as (env, _):
             await invoke(env)
             pids.extend(procfs.descendants(os.getpid()))
@@ -167,14 +172,14 @@ def test_an_extension_that_ignores_shutdown_is_killed_with_its_children_after_th
     assert [pid for pid in pids if (stat := procfs.stat(pid)) and not stat.is_dead] == []
 
 
-def test_an_extension_of_a_layer_runs_beside_one_given_by_its_path(tmp_path):
+def test_an_extension_of_a_layer_runs_beside_one_given_by_its_path(tmp_path: Path) -> None:
     layered = ShellExtension(tmp_path / "layer" / "extensions", "a-layered")
     (layered.out).rename(tmp_path / "layered-out")
     layered.path.write_text(layered.path.read_text().replace(str(layered.out), str(tmp_path / "layered-out")))
     layered.out = tmp_path / "layered-out"
     single = ShellExtension(tmp_path / "ext", "b-single")
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, ONE_LINE, layers=[tmp_path / "layer"], extensions=[single.path]) as (env, _):
             await invoke(env)
         assert env.extension_exits == {"a-layered": 0, "b-single": 0}
@@ -184,11 +189,11 @@ def test_an_extension_of_a_layer_runs_beside_one_given_by_its_path(tmp_path):
     assert "platform.report" in types(single.telemetry)
 
 
-def test_the_ledger_is_the_last_such_line_that_the_extension_printed(tmp_path):
+def test_the_ledger_is_the_last_such_line_that_the_extension_printed(tmp_path: Path) -> None:
     say = """echo '{"type":"tailrace.ledger","file:///x":{"received":%d}}';"""
     extension = ShellExtension(tmp_path / "ext", at_invoke=say % 1, at_shutdown=say % 2)
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, ONE_LINE, extensions=[extension.path]) as (env, _):
             assert env.ledger is None
             await invoke(env)
@@ -197,11 +202,11 @@ def test_the_ledger_is_the_last_such_line_that_the_extension_printed(tmp_path):
     run(main())
 
 
-def test_without_an_extension_every_event_stands_in_the_log_without_a_subscriber(tmp_path):
-    async def main():
+def test_without_an_extension_every_event_stands_in_the_log_without_a_subscriber(tmp_path: Path) -> None:
+    async def main() -> None:
         async with environment(tmp_path, ONE_LINE) as (env, _):
             await invoke(env)
-        entries = [entry.as_json() for entry in env.telemetry_log]
+        entries: list[dict[str, Any]] = [entry.as_json() for entry in env.telemetry_log]
         assert {entry["subscriber"] for entry in entries} == {None}
         assert "platform.report" in [entry["event"]["type"] for entry in entries]
         assert {entry["deliveredAt"] for entry in entries} == {None}
@@ -210,17 +215,17 @@ def test_without_an_extension_every_event_stands_in_the_log_without_a_subscriber
     run(main())
 
 
-def quick_machine(config, api_address, variables):
+def quick_machine(config: FunctionConfig, api_address: str, variables: Mapping[str, str]) -> Environment:
     """The real machine with an init phase of a third of a second."""
     return Environment(config, lambda: str(uuid.uuid4()), api_address, Policy(init_timeout_ms=300), variables)
 
 
 @pytest.mark.parametrize(("body", "status"), [("exit 3", "error"), ("sleep 1000", "timeout")])
-def test_an_extension_that_never_gets_ready_does_not_hang_the_start(tmp_path, body, status):
+def test_an_extension_that_never_gets_ready_does_not_hang_the_start(tmp_path: Path, body: str, status: str) -> None:
     path = executable(tmp_path / "unready", f"#!/bin/sh\n{body}\n")
 
-    async def main():
-        options = {"extensions": [path], "timeout_s": 0.5, "machine_factory": quick_machine}
+    async def main() -> None:
+        options: dict[str, Any] = {"extensions": [path], "timeout_s": 0.5, "machine_factory": quick_machine}
         async with environment(tmp_path, ONE_LINE, **options) as (env, story):
             assert story.of("init")[0].status == status
             result = await invoke(env)
@@ -230,12 +235,12 @@ def test_an_extension_that_never_gets_ready_does_not_hang_the_start(tmp_path, bo
     run(main())
 
 
-def test_extensions_see_the_platforms_variables_without_the_runtimes(tmp_path):
+def test_extensions_see_the_platforms_variables_without_the_runtimes(tmp_path: Path) -> None:
     program = "import json, os, signal\nprint(json.dumps(dict(os.environ)), flush=True)\nsignal.pause()\n"
     script = f"#!{sys.executable} -IS\n{program}"
     path = executable(tmp_path / "dumper", script)
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, ONE_LINE, extensions=[path], start=False) as (env, story):
             starting = asyncio.create_task(env.start())
             await until(lambda: any("AWS_REGION" in line for line in story.lines))

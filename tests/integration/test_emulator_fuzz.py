@@ -59,10 +59,10 @@ class Front:
                 self.server.respond(effect)
 
 
-def test_whatever_clients_send_the_api_goes_on_and_forgets_no_exchange():
+def test_whatever_clients_send_the_api_goes_on_and_forgets_no_exchange() -> None:
     chance = random.Random(20)
 
-    async def main():
+    async def main() -> None:
         faults: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
         front = Front()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -40,7 +41,7 @@ def handler(event, context):
 
 
 @contextmanager
-def served(tmp_path: Path, **options) -> Iterator[str]:
+def served(tmp_path: Path, **options: Any) -> Iterator[str]:
     """An environment behind the Invoke API, in a thread of its own; gives its URL."""
     ready: list[str] = []
     is_ready = threading.Event()
@@ -69,8 +70,8 @@ def served(tmp_path: Path, **options) -> Iterator[str]:
 
 
 @contextmanager
-def client(url: str, **config) -> Iterator[object]:
-    made = boto3.client(
+def client(url: str, **config: Any) -> Iterator[Any]:
+    made: Any = boto3.client(
         "lambda",
         endpoint_url=url,
         region_name="us-east-1",
@@ -85,12 +86,12 @@ def client(url: str, **config) -> Iterator[object]:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory) -> Iterator[str]:
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with served(tmp_path_factory.mktemp("invoke")) as url:
         yield url
 
 
-def test_boto3_calls_the_function_and_gets_its_answer(url):
+def test_boto3_calls_the_function_and_gets_its_answer(url: str) -> None:
     with client(url) as lambda_:
         response = lambda_.invoke(FunctionName="shop", Payload=b'{"a": 1}')
         document = json.loads(response["Payload"].read())
@@ -111,7 +112,7 @@ def test_boto3_calls_the_function_and_gets_its_answer(url):
         ("any-name-at-all", "7", ":shop:7"),
     ],
 )
-def test_every_form_of_a_function_name_is_understood(url, name, qualifier, ending):
+def test_every_form_of_a_function_name_is_understood(url: str, name: str, qualifier: str | None, ending: str) -> None:
     with client(url) as lambda_:
         extra = {"Qualifier": qualifier} if qualifier else {}
         document = json.loads(lambda_.invoke(FunctionName=name, **extra)["Payload"].read())
@@ -119,7 +120,7 @@ def test_every_form_of_a_function_name_is_understood(url, name, qualifier, endin
         assert document["event"] == {}
 
 
-def test_a_function_error_and_the_tail_of_the_log(url):
+def test_a_function_error_and_the_tail_of_the_log(url: str) -> None:
     with client(url) as lambda_:
         response = lambda_.invoke(FunctionName="shop", Payload=b'"raise"', LogType="Tail")
         assert response["FunctionError"] == "Unhandled"
@@ -137,14 +138,14 @@ def test_a_function_error_and_the_tail_of_the_log(url):
         assert b"REPORT RequestId" in tail
 
 
-def test_client_context_arrives_decoded(url):
+def test_client_context_arrives_decoded(url: str) -> None:
     context = base64.b64encode(json.dumps({"custom": {"k": "v"}}).encode()).decode()
     with client(url) as lambda_:
         response = lambda_.invoke(FunctionName="shop", ClientContext=context)
         assert json.loads(response["Payload"].read())["custom"] == {"k": "v"}
 
 
-def test_event_is_accepted_at_once_and_run_later_and_dry_run_runs_nothing(url):
+def test_event_is_accepted_at_once_and_run_later_and_dry_run_runs_nothing(url: str) -> None:
     with client(url) as lambda_:
         assert lambda_.invoke(FunctionName="shop", InvocationType="DryRun", Payload=b'"dry"')["StatusCode"] == 204
         response = lambda_.invoke(FunctionName="shop", InvocationType="Event", Payload=b'"async"')
@@ -166,7 +167,9 @@ def test_event_is_accepted_at_once_and_run_later_and_dry_run_runs_nothing(url):
         ({"FunctionName": "shop:1", "Qualifier": "2"}, 400, "InvalidParameterValueException"),
     ],
 )
-def test_what_the_service_refuses_is_refused_with_its_words(url, arguments, status, code):
+def test_what_the_service_refuses_is_refused_with_its_words(
+    url: str, arguments: dict[str, Any], status: int, code: str
+) -> None:
     with client(url) as lambda_, pytest.raises(ClientError) as caught:
         lambda_.invoke(**{"FunctionName": "shop", **arguments})
     assert caught.value.response["Error"]["Code"] == code
@@ -174,13 +177,13 @@ def test_what_the_service_refuses_is_refused_with_its_words(url, arguments, stat
     assert caught.value.response["Error"]["Message"]
 
 
-def test_other_operations_are_not_found(url):
+def test_other_operations_are_not_found(url: str) -> None:
     with client(url) as lambda_, pytest.raises(ClientError) as caught:
         lambda_.list_functions()
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 
-def test_a_full_queue_answers_429_and_the_others_run_one_by_one(tmp_path):
+def test_a_full_queue_answers_429_and_the_others_run_one_by_one(tmp_path: Path) -> None:
     with served(tmp_path, max_waiting=1) as url, client(url, max_pool_connections=8) as lambda_:
         outcomes: list[object] = []
 
@@ -198,7 +201,7 @@ def test_a_full_queue_answers_429_and_the_others_run_one_by_one(tmp_path):
         assert sorted(map(str, outcomes)) == ["200", "200", "TooManyRequestsException", "TooManyRequestsException"]
 
 
-def test_the_aws_command_line_invokes_it(url, tmp_path):
+def test_the_aws_command_line_invokes_it(url: str, tmp_path: Path) -> None:
     aws = Path(sys.executable).with_name("aws")
     out = tmp_path / "out.json"
     command = [str(aws), "lambda", "invoke", "--endpoint-url", url, "--function-name", "shop", str(out)]
@@ -216,8 +219,8 @@ def test_the_aws_command_line_invokes_it(url, tmp_path):
     assert json.loads(out.read_text())["event"] == {}
 
 
-def test_a_caller_that_leaves_does_not_stop_its_invocation(url):
-    async def main():
+def test_a_caller_that_leaves_does_not_stop_its_invocation(url: str) -> None:
+    async def main() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         body = b'"left alone"'
         writer.write(
@@ -232,8 +235,8 @@ def test_a_caller_that_leaves_does_not_stop_its_invocation(url):
         assert "left alone" in calls
 
 
-def test_a_taken_port_is_told(tmp_path):
-    async def main():
+def test_a_taken_port_is_told(tmp_path: Path) -> None:
+    async def main() -> None:
         async with environment(tmp_path, SOURCE, start=False) as (env, _):
             first = InvokeServer(env, port=0)
             await first.start()

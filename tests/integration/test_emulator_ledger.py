@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from support.emulator_async import run, until
 from support.emulator_extensions import ShellExtension
 from support.emulator_runs import environment, invoke
+from tailrace.emulator.telemetry_log import TelemetryEntry
 from tailrace.packaging.cache import plain_layer
 
 FUNCTION = """
@@ -27,7 +30,7 @@ def test_the_ledger_of_an_environment_that_was_reset_counts_every_line_in_the_fo
     out = tmp_path / "out"
     variables = {"TAILRACE_DESTINATIONS": f"file://{out}"}
 
-    async def main():
+    async def main() -> Mapping[str, Any] | None:
         async with environment(tmp_path, FUNCTION, extensions=[agent()], variables=variables, timeout_s=1) as (env, _):
             assert (await invoke(env, b'{"hang": true}')).report.status == "timeout"
             await until(lambda: env.ledger is not None)
@@ -36,6 +39,7 @@ def test_the_ledger_of_an_environment_that_was_reset_counts_every_line_in_the_fo
         return env.ledger
 
     ledger = run(main())
+    assert ledger is not None
     lines = [json.loads(line) for path in out.rglob("*.ndjson") for line in path.read_text().splitlines()]
     assert {name for name in ledger if name != "type"} == {f"file://{out}"}
     row = ledger[f"file://{out}"]
@@ -49,7 +53,7 @@ def test_what_was_buffered_for_a_killed_subscriber_stands_under_its_name_undeliv
     extension = ShellExtension(tmp_path / "ext", at_invoke="kill -9 $$;")
     source = "def handler(event, context):\n    print('never delivered')\n"
 
-    async def main():
+    async def main() -> Sequence[TelemetryEntry]:
         async with environment(tmp_path, source, extensions=[extension.path]) as (env, _):
             await invoke(env)
         return env.telemetry_log

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,16 +62,20 @@ def is_alive(pid: int) -> bool:
     return stat is not None and not stat.is_dead
 
 
+Emulator = tuple[subprocess.Popen[str], list[int], Path]
+"""The process, its children, its folder."""
+
+
 @pytest.fixture
-def emulator(tmp_path: Path):
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
     """A real emulator in a process of its own, with a frozen environment: the process, its children, its folder."""
     folder = tmp_path / "environments"
     folder.mkdir()
     extension = executable(tmp_path / "sleeper", EXTENSION)
     command = [sys.executable, "-c", EMULATOR, str(function_folder(tmp_path, FUNCTION)), str(folder), str(extension)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         process.stdout.readline()
         children = procfs.descendants(process.pid)
         assert len(children) >= 3
@@ -82,7 +87,7 @@ def emulator(tmp_path: Path):
         clean_up(folder)
 
 
-def test_the_next_start_ends_what_a_killed_emulator_left_and_removes_its_folder(emulator):
+def test_the_next_start_ends_what_a_killed_emulator_left_and_removes_its_folder(emulator: Emulator) -> None:
     process, children, folder = emulator
     process.kill()
     process.wait()
@@ -94,7 +99,7 @@ def test_the_next_start_ends_what_a_killed_emulator_left_and_removes_its_folder(
     assert clean_up(folder) == 0
 
 
-def test_the_environment_of_a_living_emulator_is_left_alone(emulator):
+def test_the_environment_of_a_living_emulator_is_left_alone(emulator: Emulator) -> None:
     _, children, folder = emulator
     assert clean_up(folder) == 0
     assert all(is_alive(pid) for pid in children)
@@ -102,7 +107,7 @@ def test_the_environment_of_a_living_emulator_is_left_alone(emulator):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 77), (signal.SIGTERM, 115), (signal.SIGHUP, 101)])
-def test_an_emulator_told_to_end_cleans_up_itself(emulator, number, code):
+def test_an_emulator_told_to_end_cleans_up_itself(emulator: Emulator, number: signal.Signals, code: int) -> None:
     process, children, folder = emulator
     process.send_signal(number)
     assert process.wait(timeout=20) == code
@@ -110,7 +115,7 @@ def test_an_emulator_told_to_end_cleans_up_itself(emulator, number, code):
     assert list(folder.iterdir()) == []
 
 
-def test_a_process_that_only_has_the_number_of_an_old_one_is_not_killed(tmp_path):
+def test_a_process_that_only_has_the_number_of_an_old_one_is_not_killed(tmp_path: Path) -> None:
     other = subprocess.Popen(["/bin/sleep", "1000"])
     try:
         stale = tmp_path / "environment-0"
@@ -125,7 +130,7 @@ def test_a_process_that_only_has_the_number_of_an_old_one_is_not_killed(tmp_path
         other.wait()
 
 
-def test_a_state_file_that_makes_no_sense_does_no_harm(tmp_path):
+def test_a_state_file_that_makes_no_sense_does_no_harm(tmp_path: Path) -> None:
     for n, text in enumerate(("", "[]", '{"processes": 1}', '{"apiAddress": "x", "processes": [["a", "b"]]}')):
         folder = tmp_path / f"environment-{n}"
         folder.mkdir()

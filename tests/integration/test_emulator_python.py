@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -15,13 +16,13 @@ from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentEndedError, EnvironmentStartError
 
 
-def test_a_cold_and_a_warm_invocation_of_a_python_function(tmp_path):
+def test_a_cold_and_a_warm_invocation_of_a_python_function(tmp_path: Path) -> None:
     source = (
         "print('import')\nn = 0\ndef handler(event, context):\n    global n\n"
         "    n += 1\n    print('call', n)\n    return {'n': n, 'id': context.aws_request_id, 'event': event}\n"
     )
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source) as (env, story):
             cold = await invoke(env, b'{"a": "\xc3\xa9"}')
             warm = await invoke(env)
@@ -47,13 +48,13 @@ def test_a_cold_and_a_warm_invocation_of_a_python_function(tmp_path):
     run(main())
 
 
-def test_an_exception_is_the_invokers_and_the_process_goes_on(tmp_path):
+def test_an_exception_is_the_invokers_and_the_process_goes_on(tmp_path: Path) -> None:
     source = (
         "n = 0\ndef handler(event, context):\n    global n\n"
         "    n += 1\n    if n == 1: raise KeyError('stock')\n    return n\n"
     )
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source) as (env, _):
             failed = await invoke(env)
             document = json.loads(failed.answer.payload)
@@ -64,13 +65,13 @@ def test_an_exception_is_the_invokers_and_the_process_goes_on(tmp_path):
     run(main())
 
 
-def test_a_timeout_resets_and_the_next_invocation_starts_anew(tmp_path):
+def test_a_timeout_resets_and_the_next_invocation_starts_anew(tmp_path: Path) -> None:
     source = (
         "import os, time\nn = 0\ndef handler(event, context):\n    global n\n    n += 1\n"
         "    print('in', flush=True)\n    while event.get('hang'): time.sleep(1)\n    return [n, os.getpid()]\n"
     )
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source, timeout_s=0.5) as (env, story):
             first = json.loads((await invoke(env)).answer.payload)
             timed_out = await invoke(env, b'{"hang": 1}')
@@ -89,10 +90,10 @@ def test_a_timeout_resets_and_the_next_invocation_starts_anew(tmp_path):
 @pytest.mark.parametrize(
     ("death", "said"), [("os._exit(7)", "exit status 7"), ("os.kill(os.getpid(), 9)", "signal: killed")]
 )
-def test_a_crash_of_the_runtime_is_an_error_and_a_reset(tmp_path, death, said):
+def test_a_crash_of_the_runtime_is_an_error_and_a_reset(tmp_path: Path, death: str, said: str) -> None:
     source = f"import os\ndef handler(event, context):\n    if event.get('die'): {death}\n    return 'alive'\n"
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source) as (env, _):
             crashed = await invoke(env, b'{"die": 1}')
             document = json.loads(crashed.answer.payload)
@@ -103,8 +104,8 @@ def test_a_crash_of_the_runtime_is_an_error_and_a_reset(tmp_path, death, said):
     run(main())
 
 
-def test_a_module_that_fails_at_import_is_tried_again_by_the_invocation_and_answered(tmp_path):
-    async def main():
+def test_a_module_that_fails_at_import_is_tried_again_by_the_invocation_and_answered(tmp_path: Path) -> None:
+    async def main() -> None:
         source = "raise RuntimeError('no luck')\ndef handler(event, context): pass\n"
         async with environment(tmp_path, source) as (env, story):
             assert story.of("init")[0].status == "error"
@@ -115,7 +116,7 @@ def test_a_module_that_fails_at_import_is_tried_again_by_the_invocation_and_answ
     run(main())
 
 
-def test_freezing_really_stops_the_tree_with_a_grandchild_of_another_session(tmp_path):
+def test_freezing_really_stops_the_tree_with_a_grandchild_of_another_session(tmp_path: Path) -> None:
     source = (
         "import os, subprocess, sys\n"
         "code = 'import os,time; os.setsid(); print(os.getpid(), flush=True); time.sleep(1000)'\n"
@@ -124,10 +125,10 @@ def test_freezing_really_stops_the_tree_with_a_grandchild_of_another_session(tmp
         "def handler(event, context):\n    return pids\n"
     )
 
-    def states(pids):
-        return [procfs.stat(pid).state for pid in pids]
+    def states(pids: list[int]) -> list[str]:
+        return [stat.state if (stat := procfs.stat(pid)) else "gone" for pid in pids]
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source) as (env, story):
             pids = json.loads((await invoke(env)).answer.payload)
             assert story.events[-1][0] == "frozen"
@@ -142,13 +143,13 @@ def test_freezing_really_stops_the_tree_with_a_grandchild_of_another_session(tmp
     run(main())
 
 
-def test_invocations_that_come_together_run_one_after_the_other(tmp_path):
+def test_invocations_that_come_together_run_one_after_the_other(tmp_path: Path) -> None:
     source = (
         "busy = 0\ndef handler(event, context):\n    global busy\n    busy += 1\n"
         "    now = busy\n    busy -= 1\n    return [event, now]\n"
     )
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source) as (env, story):
             results = await asyncio.gather(*(invoke(env, b"%d" % n) for n in range(20)))
             assert [json.loads(result.answer.payload) for result in results] == [[n, 1] for n in range(20)]
@@ -158,7 +159,7 @@ def test_invocations_that_come_together_run_one_after_the_other(tmp_path):
     run(main())
 
 
-def test_layers_bring_modules_and_programs(tmp_path):
+def test_layers_bring_modules_and_programs(tmp_path: Path) -> None:
     layer = tmp_path / "layer"
     (layer / "python").mkdir(parents=True)
     (layer / "python" / "helper.py").write_text("NAME = 'from the layer'\n")
@@ -168,19 +169,21 @@ def test_layers_bring_modules_and_programs(tmp_path):
         "    return [helper.NAME, subprocess.check_output(['tool'], text=True).strip()]\n"
     )
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source, layers=[layer]) as (env, _):
             assert json.loads((await invoke(env)).answer.payload) == ["from the layer", "tool ran"]
 
     run(main())
 
 
-def test_the_hosts_variables_stay_outside_and_the_platforms_are_there(tmp_path, monkeypatch):
+def test_the_hosts_variables_stay_outside_and_the_platforms_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the host")
     monkeypatch.setenv("HOST_ONLY", "1")
     source = "import os\nENV = dict(os.environ)\ndef handler(event, context):\n    return ENV\n"
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source, variables={"MINE": "yes"}) as (env, _):
             seen = json.loads((await invoke(env)).answer.payload)
             assert seen["MINE"] == "yes"
@@ -193,10 +196,10 @@ def test_the_hosts_variables_stay_outside_and_the_platforms_are_there(tmp_path, 
     run(main())
 
 
-def test_a_thousand_lines_before_the_answer_are_all_in_the_invocations_log(tmp_path):
+def test_a_thousand_lines_before_the_answer_are_all_in_the_invocations_log(tmp_path: Path) -> None:
     source = "def handler(event, context):\n    for n in range(1000): print('line', n)\n"
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source) as (env, _):
             for _ in range(3):
                 result = await invoke(env)
@@ -206,10 +209,10 @@ def test_a_thousand_lines_before_the_answer_are_all_in_the_invocations_log(tmp_p
     run(main())
 
 
-def test_more_output_than_a_pipe_holds_does_not_block_the_function(tmp_path):
+def test_more_output_than_a_pipe_holds_does_not_block_the_function(tmp_path: Path) -> None:
     source = "def handler(event, context):\n    for n in range(300): print('x' * 20_000)\n    return 'done'\n"
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source) as (env, _):
             result = await invoke(env)
             assert result.answer.payload == b'"done"'
@@ -218,10 +221,10 @@ def test_more_output_than_a_pipe_holds_does_not_block_the_function(tmp_path):
     run(main())
 
 
-def test_a_runtime_that_cannot_be_started_at_all_is_said_so(tmp_path):
+def test_a_runtime_that_cannot_be_started_at_all_is_said_so(tmp_path: Path) -> None:
     bootstrap = executable(tmp_path / "bootstrap", "\x7fELF nonsense")
 
-    async def main():
+    async def main() -> None:
         with pytest.raises(EnvironmentStartError, match="bootstrap: Exec format error"):
             async with environment(tmp_path, bootstrap=bootstrap):
                 pass
@@ -229,13 +232,13 @@ def test_a_runtime_that_cannot_be_started_at_all_is_said_so(tmp_path):
     run(main())
 
 
-def test_leaving_in_the_middle_of_an_invocation_ends_everything(tmp_path):
+def test_leaving_in_the_middle_of_an_invocation_ends_everything(tmp_path: Path) -> None:
     source = (
         "import os, time\ndef handler(event, context):\n"
         "    print('pid', os.getpid(), flush=True)\n    time.sleep(1000)\n"
     )
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source, timeout_s=60) as (env, story):
             call = asyncio.create_task(invoke(env))
             await until(lambda: any(line.startswith("pid ") for line in story.lines))
@@ -247,10 +250,10 @@ def test_leaving_in_the_middle_of_an_invocation_ends_everything(tmp_path):
     run(main())
 
 
-def test_an_exception_in_the_block_leaves_no_process_and_no_folder(tmp_path):
+def test_an_exception_in_the_block_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     pids: list[int] = []
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, "import os\ndef handler(e, c): return os.getpid()\n") as (env, _):
             pids.append(json.loads((await invoke(env)).answer.payload))
             raise LookupError
@@ -262,8 +265,8 @@ def test_an_exception_in_the_block_leaves_no_process_and_no_folder(tmp_path):
     assert list((tmp_path / "environments").iterdir()) == []
 
 
-def test_an_environment_never_started_can_be_left(tmp_path):
-    async def main():
+def test_an_environment_never_started_can_be_left(tmp_path: Path) -> None:
+    async def main() -> None:
         async with environment(tmp_path, start=False) as (env, _):
             with pytest.raises(RuntimeError, match="not been started"):
                 await invoke(env)
@@ -271,8 +274,8 @@ def test_an_environment_never_started_can_be_left(tmp_path):
     run(main())
 
 
-def test_after_the_end_there_are_no_more_invocations(tmp_path):
-    async def main():
+def test_after_the_end_there_are_no_more_invocations(tmp_path: Path) -> None:
+    async def main() -> None:
         async with environment(tmp_path) as (env, _):
             await env.shutdown()
             await env.shutdown()
@@ -282,12 +285,12 @@ def test_after_the_end_there_are_no_more_invocations(tmp_path):
     run(main())
 
 
-def test_an_environment_makes_and_removes_its_own_folder(tmp_path, monkeypatch):
+def test_an_environment_makes_and_removes_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "app.py").write_text("def handler(event, context): return 1\n")
 
-    async def main():
+    async def main() -> None:
         with Workspace.create() as workspace:
             config = build_function(FunctionOptions("app.handler", tmp_path / "shop"), workspace)
         async with ExecutionEnvironment(config) as env:
@@ -299,8 +302,8 @@ def test_an_environment_makes_and_removes_its_own_folder(tmp_path, monkeypatch):
     run(main())
 
 
-def test_a_function_that_dies_as_it_is_imported_used_some_memory(tmp_path):
-    async def main():
+def test_a_function_that_dies_as_it_is_imported_used_some_memory(tmp_path: Path) -> None:
+    async def main() -> None:
         async with environment(tmp_path, "import os\nos._exit(7)\ndef handler(event, context): pass\n") as (env, _):
             result = await invoke(env)
             assert result.report.error_type == "Runtime.ExitError"
@@ -309,10 +312,10 @@ def test_a_function_that_dies_as_it_is_imported_used_some_memory(tmp_path):
     run(main())
 
 
-def test_text_without_a_line_end_belongs_to_the_invocation_that_printed_it(tmp_path):
+def test_text_without_a_line_end_belongs_to_the_invocation_that_printed_it(tmp_path: Path) -> None:
     source = "def handler(event, context):\n    print('no end', end='')\n"
 
-    async def main():
+    async def main() -> None:
         async with environment(tmp_path, source) as (env, _):
             for _ in range(2):
                 result = await invoke(env)

@@ -170,7 +170,9 @@ def test_a_response_that_takes_its_time_shows_in_its_span(tmp_path: Path) -> Non
             result = await invoke(env)
             assert json.loads(result.answer.payload) is True
         events = [dict(entry.event) for entry in env.telemetry_log if entry.event["type"] == "platform.runtimeDone"]
-        return list(events[0]["record"]["spans"])
+        record = events[0]["record"]
+        assert isinstance(record, dict)
+        return list(record["spans"])
 
     spans = {span["name"]: span["durationMs"] for span in run(main())}
     assert spans["responseDuration"] >= 100

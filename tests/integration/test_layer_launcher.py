@@ -194,7 +194,7 @@ def namespaces_are_allowed() -> bool:
 def test_the_sandboxs_own_python_comes_first_with_its_library_path(
     opt: Path, api: FakeLambdaApi, given: str, seen: bytes
 ) -> None:
-    command = [*UNSHARE, SANDBOX, "sandbox", PYTHON, api.address, opt / "extensions" / "tailrace", given]
+    command = [*UNSHARE, SANDBOX, "sandbox", str(PYTHON), api.address, str(opt / "extensions" / "tailrace"), given]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             assert registered_name(api) == "tailrace"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from support.emulator_runs import function_folder
 from tailrace.emulator import procfs
@@ -42,13 +45,13 @@ def test_exits(lambda_environment):
 """
 
 
-def living(folder) -> list[int]:
+def living(folder: Path) -> list[int]:
     pids = [int(pid) for pid in (folder / "shop" / "pids").read_text().split()]
     stats = [procfs.stat(pid) for pid in pids]
     return [stat.pid for stat in stats if stat is not None and not stat.is_dead]
 
 
-def test_the_fixture_cleans_up_however_a_test_ends_and_failures_show_the_log_stream(pytester):
+def test_the_fixture_cleans_up_however_a_test_ends_and_failures_show_the_log_stream(pytester: pytest.Pytester) -> None:
     function_folder(pytester.path, FUNCTION)
     pytester.makepyfile(TESTS)
     result = pytester.runpytest_subprocess(*OPTIONS, timeout=60)
@@ -69,7 +72,7 @@ def test_the_fixture_cleans_up_however_a_test_ends_and_failures_show_the_log_str
     assert "contextlib.py" not in result.stdout.str()
 
 
-def test_the_fixture_is_listed_with_a_sentence_on_how_it_is_used(pytester):
+def test_the_fixture_is_listed_with_a_sentence_on_how_it_is_used(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--fixtures", *OPTIONS, timeout=60)
 
     result.stdout.fnmatch_lines(["lambda_environment -- *plugin.py:*", "*Start local Lambda environments: *"])
@@ -81,7 +84,7 @@ def test_hangs(lambda_environment):
 """
 
 
-def test_ctrl_c_in_the_middle_of_an_invocation_leaves_no_process(pytester):
+def test_ctrl_c_in_the_middle_of_an_invocation_leaves_no_process(pytester: pytest.Pytester) -> None:
     hangs = "    import signal; open('invoked', 'w').close(); signal.pause()"
     folder = function_folder(pytester.path, FUNCTION.replace("    return event", hangs))
     pytester.makepyfile(HANGING_TEST)

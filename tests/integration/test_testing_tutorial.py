@@ -35,7 +35,7 @@ def missing_lines(shown: str, output: str) -> list[str]:
     return missing
 
 
-def test_the_tutorial_does_what_it_says(tmp_path):
+def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     output, commands, shown = "", 0, 0
     for kind, options, text in BLOCK.findall(PAGE.read_text()):
         if kind == "sh":
@@ -54,7 +54,7 @@ def test_the_tutorial_does_what_it_says(tmp_path):
     assert (commands, shown) == (6, 5)
 
 
-def test_the_extension_of_the_tutorial_has_ten_lines_below_its_first():
+def test_the_extension_of_the_tutorial_has_ten_lines_below_its_first() -> None:
     (source,) = [text for _, options, text in BLOCK.findall(PAGE.read_text()) if options == "file=extensions/counter"]
 
     assert source.startswith("#!")

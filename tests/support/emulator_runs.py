@@ -6,6 +6,7 @@ import stat
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from tailrace.emulator.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment, MachineFactory, make_machine
@@ -22,7 +23,8 @@ class Story(SilentObserver):
     def __init__(self) -> None:
         self.events: list[tuple[str, object]] = []
 
-    def of(self, kind: str) -> list[object]:
+    def of(self, kind: str) -> list[Any]:
+        """What was told of this kind; a caller knows its type."""
         return [value for name, value in self.events if name == kind]
 
     @property

@@ -5,12 +5,12 @@ it leaves ``bare`` (before the agent), ``next`` (when the call to Next is on the
 It imports nothing that the interpreter has not loaded already.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # the stubs know only its wrapper, which would be one more module
 import posix
 import sys
 
 
-def note(name):
+def note(name: str) -> None:
     """Write the names of all modules that are loaded, whole or not at all."""
     path = f"{folder}/{name}"
     descriptor = posix.open(path + ".part", posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC, 0o600)
@@ -30,11 +30,11 @@ from tailrace.agent.start import FastStart  # noqa: E402 - after the path
 import_the_rest = FastStart.import_the_rest
 
 
-def observed(self):
+def observed(self: FastStart) -> None:
     note("next")
-    FastStart.import_the_rest = import_the_rest
+    FastStart.import_the_rest = import_the_rest  # type: ignore[method-assign]  # the original again
     import_the_rest(self)
 
 
-FastStart.import_the_rest = observed
+FastStart.import_the_rest = observed  # type: ignore[method-assign]  # nothing else tells that moment
 exec(stub)
