@@ -89,7 +89,7 @@ def bare_start_ms(python: Path) -> float:
 
 def bare_memory_kib(python: Path) -> dict[str, int]:
     """Memory of an interpreter that does nothing but wait."""
-    command = [python.resolve(), "-I", "-S", "-E", "-c", "import posix; posix.write(1, b'.'); posix.read(0, 1)"]
+    command = [str(python.resolve()), "-I", "-S", "-E", "-c", "import posix; posix.write(1, b'.'); posix.read(0, 1)"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
