@@ -114,7 +114,7 @@ def test_a_wrong_secret_is_refused_and_said(s3: MotoS3, transport: CompositeTran
     outcome = put(destination, transport, batch(destination, [record(7)]))
     assert (outcome.kind, outcome.reason) == (
         AUTHENTICATION,
-        's3 bucket "telemetry": the signature does not match: the secret access key is wrong',
+        's3 bucket "telemetry": the signature does not match: the secret access key is wrong (AWS_SECRET_ACCESS_KEY)',
     )
     assert s3.keys("wrong/") == []
 
@@ -149,7 +149,7 @@ def test_a_missing_bucket_is_kept_for_later_and_said(s3: MotoS3, transport: Comp
     (destination,) = build_destinations(environ, load_settings(environ)).destinations
     outcome = put(destination, transport, batch(destination, [record(7)]))
     assert outcome.kind == AUTHENTICATION
-    assert outcome.reason == 's3 bucket "no-such-bucket": the bucket does not exist'
+    assert outcome.reason == 's3 bucket "no-such-bucket": the bucket does not exist: create it, or correct its name'
 
 
 def test_the_health_request_tells_whether_the_bucket_is_there(s3: MotoS3, transport: CompositeTransport) -> None:

@@ -82,7 +82,7 @@ def test_a_destination_that_refuses_is_waited_for_once_and_said_once(opt: Path, 
             invoked(api, number)
         api.shutdown()
         assert agent.exit_code() == 0
-        down = [line for line in agent.said() if line.get("reason") == "connection refused"]
+        down = [line for line in agent.said() if str(line.get("reason")).startswith("connection refused (127.0.0.1:")]
         assert len(down) == 1
         (row,) = agent.ledger().values()
         assert row["received"] == sum(row["dropped"].values()) == 15

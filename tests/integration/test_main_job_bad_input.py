@@ -162,3 +162,23 @@ def test_a_second_start_command_says_what_it_does_not_know() -> None:
 
     assert result.returncode == USAGE
     assert "rnu" in told(result.stderr)
+
+
+def test_module_that_the_function_needs_and_nobody_has_is_named(tmp_path: Path) -> None:
+    code = write_function(tmp_path / "shop", "import no_such_module\n" + FUNCTION)
+
+    result = tailrace("run", "app.handler", "--code", code)
+
+    assert result.returncode == 1
+    assert 'handler "app.handler" cannot be loaded' in told(result.stderr)
+    assert "No module named 'no_such_module'" in result.stderr
+
+
+def test_file_in_a_layer_that_is_no_program_is_passed_over_with_a_word(code: Path, tmp_path: Path) -> None:
+    (tmp_path / "layer" / "extensions").mkdir(parents=True)
+    (tmp_path / "layer" / "extensions" / "README.md").write_text("about")
+
+    result = tailrace("run", "app.handler", "--code", code, "--layer", tmp_path / "layer")
+
+    assert result.returncode == 0
+    assert "extensions/README.md of the layers is not executable" in told(result.stderr)

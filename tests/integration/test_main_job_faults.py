@@ -225,3 +225,21 @@ async def read_after_writers_had_their_chance(path: Path) -> str:
     for _ in range(50):
         await asyncio.sleep(0.002)
     return path.read_text()
+
+
+def test_an_environment_that_is_ended_right_after_an_answer_lets_the_extensions_finish(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    settings = {"TAILRACE_DESTINATIONS": f"file://{out}"}
+
+    async def scenario() -> list[str]:
+        async with environment(tmp_path, FUNCTION, extensions=[agent()], variables=settings) as (env, _):
+            pending = env.submit(new_invocation(b"{}", env.now_ns()))
+            await pending.answered
+            await env.shutdown()
+            return [line.text for line in (await pending.closed).logs]
+
+    report = run(scenario())[-1]
+    records = [json.loads(line) for file in out.rglob("*.ndjson") for line in file.read_text().splitlines()]
+    assert report.startswith("REPORT RequestId: ")
+    assert "Status:" not in report
+    assert "platform.report" in [record["type"] for record in records]

@@ -33,7 +33,19 @@ def test_a_signal_ends_a_run_and_all_that_it_started(
     tmp_path: Path, number: signal.Signals, exit_code: int, words: str
 ) -> None:
     code = write_function(tmp_path / "shop", FUNCTION)
-    command = [str(TAILRACE), "run", "app.handler", "--code", str(code), "--timeout", "900", "--extension", "tailrace"]
+    command = [
+        str(TAILRACE),
+        "run",
+        "app.handler",
+        "--code",
+        str(code),
+        "--timeout",
+        "900",
+        "--invocations",
+        "3",
+        "--extension",
+        "tailrace",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     pid = next(int(line.split()[-1]) for line in process.stdout if line.startswith("working as"))
@@ -43,5 +55,6 @@ def test_a_signal_ends_a_run_and_all_that_it_started(
 
     assert process.returncode == exit_code
     assert words in told
+    assert "0 of 3 invocations were done" in told
     assert "Traceback" not in told
     assert not is_alive(pid)

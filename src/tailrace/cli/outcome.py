@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from tailrace.cli.story import InitPart, Story
 from tailrace.emulator.function import FunctionConfig
 
+LOAD_ERRORS = (
+    "Runtime.ImportModuleError",
+    "Runtime.UserCodeSyntaxError",
+    "Runtime.HandlerNotFound",
+    "Runtime.MalformedHandlerName",
+)
+"""How Lambda's runtime client names what is wrong before the handler is called (lambda-platform.md 3.5)."""
+
 DEBUGGING = "see docs/how-to/debug-an-extension.md"
 
 
@@ -35,8 +43,20 @@ def start_failure(story: Story, config: FunctionConfig) -> StartFailure | None:
     return None
 
 
+def load_failure(story: Story, config: FunctionConfig) -> StartFailure | None:
+    """What to say where the function's own code could not even be loaded; its log has the details."""
+    for part in story.invocations:
+        document = part.document
+        if part.status != "success" and isinstance(document, dict) and document.get("errorType") in LOAD_ERRORS:
+            sentence = f'handler "{config.handler}" cannot be loaded: {document.get("errorMessage", "")}'
+            return StartFailure(
+                sentence, f"looked in {config.code_dir} and what {config.runtime_command[0]} has installed"
+            )
+    return None
+
+
 def _extension_failed(part: InitPart, late: list[str]) -> str:
-    who = f"extensions/{late[0]}" if late else "an extension"
+    who = f"extensions/{late[0]}" if len(late) == 1 else "an extension"
     return f"{who} kept the environment from starting: {part.error_type}" + (
         f" ({part.error_message})" if part.error_message else ""
     )

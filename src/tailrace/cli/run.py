@@ -53,15 +53,14 @@ def command(
 
     import sys
 
-    from rich.console import Console
-
     from tailrace.cli.inputs import read_event
+    from tailrace.cli.screen import new_console
     from tailrace.cli.session import FunctionArguments, prepared
     from tailrace.emulator.run_loop import run
 
     payload = read_event(event, sys.stdin)
     plan = Plan(payload, invocations, pause_s)
-    console = Console(stderr=as_json, highlight=False)
+    console = new_console(stderr=as_json)
     with prepared(FunctionArguments(**function)) as (config, workspace):
         return run(run_function(config, workspace, plan, console, as_json))
 
@@ -79,6 +78,8 @@ async def run_function(
     config: FunctionConfig, workspace: Workspace, plan: Plan, console: Console, as_json: bool
 ) -> int:
     """Run the plan, show it, and return the exit code."""
+    import asyncio
+
     from tailrace.cli.screen import Screen
     from tailrace.emulator.driver import ExecutionEnvironment
     from tailrace.emulator.steady_clock import SteadyClock
@@ -88,8 +89,12 @@ async def run_function(
     environment = ExecutionEnvironment(config, screen, workspace=workspace, now_ns=now_ns)
     screen.headline(config)
     async with environment:
-        await environment.start()
-        await _invoke_all(environment, plan, screen)
+        try:
+            await environment.start()
+            await _invoke_all(environment, plan, screen)
+        except asyncio.CancelledError:
+            _say_what_was_not_done(plan, screen)
+            raise
         started_ns = now_ns()
         await environment.shutdown()
         screen.shutdown_took((now_ns() - started_ns) / 1e6)
@@ -111,14 +116,24 @@ async def _invoke_all(environment: ExecutionEnvironment, plan: Plan, screen: Scr
         screen.answer_shown(screen.story.invocations[-1])
 
 
+def _say_what_was_not_done(plan: Plan, screen: Screen) -> None:
+    from tailrace.cli.errors import say_warning
+
+    done = len(screen.story.invocations)
+    say_warning(f"{done} of {plan.invocations} invocations were done; what the others would have sent is missing")
+
+
 def exit_code(screen: Screen, config: FunctionConfig) -> int:
     """0 when every invocation succeeded, 1 when a function failed, 3 when the environment never got ready."""
     from tailrace.cli.errors import say_error
-    from tailrace.cli.outcome import start_failure
+    from tailrace.cli.outcome import load_failure, start_failure
 
     failure = start_failure(screen.story, config)
     if failure is not None:
         return say_error(failure.sentence, remedy=failure.remedy, exit_code=3)
+    failure = load_failure(screen.story, config)
+    if failure is not None:
+        return say_error(failure.sentence, remedy=failure.remedy, exit_code=1)
     return int(any(part.status != "success" for part in screen.story.invocations))
 
 

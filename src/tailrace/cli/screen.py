@@ -5,6 +5,7 @@ The same object collects the story that is told at the end.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
@@ -24,6 +25,12 @@ from tailrace.version import __version__
 LEDGER_MARK = '{"type":"tailrace.ledger"'
 WORTH_TELLING_MS = 10
 """The environment is frozen for an instant between any two phases; only pauses are part of the story."""
+
+
+def new_console(stderr: bool = False) -> Console:
+    """A console that shows colour and pictures only where a person looks and has not asked for plain text."""
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return Console(stderr=stderr, highlight=False, force_terminal=False if plain else None)
 
 
 class Screen(SilentObserver):
@@ -126,7 +133,7 @@ class Screen(SilentObserver):
         The Python runtime joins the lines of a stack trace by carriage returns, to keep them one log event.
         """
         shown = line.replace("\r", "\n")
-        if dim and self._console.is_terminal and not self._console.no_color:
+        if dim and self._console.is_terminal:
             shown = f"\x1b[2m{shown}\x1b[0m"
         self._console.file.write(shown + "\n")
         self._console.file.flush()

@@ -44,20 +44,18 @@ def command(
     from tailrace.emulator.linux import require_linux
 
     require_linux()
-    from rich.console import Console
-
+    from tailrace.cli.screen import new_console
     from tailrace.cli.session import FunctionArguments, prepared
     from tailrace.emulator.run_loop import run
 
     with prepared(FunctionArguments(**function)) as (config, workspace):
-        return run(serve_function(config, workspace, Console(highlight=False), port, quiet))
+        return run(serve_function(config, workspace, new_console(), port, quiet))
 
 
 async def serve_function(config: FunctionConfig, workspace: Workspace, console: Console, port: int, quiet: bool) -> int:
     """Serve until somebody ends it; then shut down and tell the accounts."""
     import asyncio
 
-    from tailrace.cli.errors import say_warning
     from tailrace.cli.serving import ServeScreen
     from tailrace.emulator.driver import ExecutionEnvironment
     from tailrace.emulator.invoke_server import InvokeServer
@@ -66,7 +64,7 @@ async def serve_function(config: FunctionConfig, workspace: Workspace, console: 
     now_ns = SteadyClock()
     screen = ServeScreen(console, now_ns, quiet)
     environment = ExecutionEnvironment(config, screen, workspace=workspace, now_ns=now_ns, record_telemetry=False)
-    server = InvokeServer(environment, port=port, on_error=lambda error: say_warning(str(error)))
+    server = InvokeServer(environment, port=port, on_error=screen.call_not_run)
     screen.headline(config)
     try:
         async with environment:

@@ -17,6 +17,11 @@ class ServeScreen(Screen):
     """A screen for an environment that lives long: it keeps no story, only a count."""
 
     _count = 0
+    _not_run = 0
+
+    def call_not_run(self, _error: BaseException) -> None:
+        """An asynchronous call was taken, and the environment ended before its turn."""
+        self._not_run += 1
 
     def address(self, url: str, config: FunctionConfig) -> None:
         """Where it listens, and the line to copy."""
@@ -35,6 +40,8 @@ class ServeScreen(Screen):
     def accounts(self, ledger: Mapping[str, object] | None) -> None:
         """At the end: where the telemetry went."""
         self._print(Text(f"stopped after {self._count} invocations"))
+        if self._not_run:
+            self._print(Text(f"{self._not_run} asynchronous calls were taken and not run", style="red"))
         if ledger is not None and ledger_rows(ledger):
             for line in ledger_table(ledger):
                 self._print(line)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailrace.cli.errors import say_warning
 from tailrace.cli.inputs import read_variables
 from tailrace.emulator.build import FunctionOptions, build_function
 from tailrace.emulator.function import FunctionConfig
@@ -54,4 +55,6 @@ def prepared(arguments: FunctionArguments) -> Iterator[tuple[FunctionConfig, Wor
         )
         config = build_function(options, workspace)
         check_agent_settings(config)
+        for name in config.passed_over:
+            say_warning(f"extensions/{name} of the layers is not executable and is not started")
         yield config, workspace

@@ -72,7 +72,8 @@ def parse_url(text: str, setting: str) -> Url:
         if has_authority:
             _put_authority(url, authority)
     except ValueError as error:
-        raise ConfigError(setting, f'{error} in "{scheme.lower()}:{MASK}"') from None
+        found = f'{error} in "{scheme.lower()}:{MASK}"'
+        raise ConfigError(setting, found, "write scheme://HOST[:PORT]/PATH, the port a number up to 65535") from None
     return url
 
 

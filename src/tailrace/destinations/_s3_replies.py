@@ -25,11 +25,11 @@ _PASSING = frozenset(
 
 # Codes that pass when somebody changes something outside: a credential, a policy, the bucket, the key.
 _REFUSALS = {
-    "ExpiredToken": "the credentials have expired",
+    "ExpiredToken": "the credentials have expired: give fresh ones",
     "InvalidToken": "the session token is not valid",
     "TokenRefreshRequired": "the session token must be renewed",
-    "InvalidAccessKeyId": "the access key id is not known to S3",
-    "SignatureDoesNotMatch": "the signature does not match: the secret access key is wrong",
+    "InvalidAccessKeyId": "the access key id is not known to S3: give the function the right AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "the signature does not match: the secret access key is wrong (AWS_SECRET_ACCESS_KEY)",
     "AccessDenied": "access denied: the role needs s3:PutObject there",
     "AllAccessDisabled": "all access to the bucket has been disabled",
     "AccountProblem": "the account of the bucket has a problem",
@@ -38,7 +38,7 @@ _REFUSALS = {
     "KMS.DisabledException": "the KMS key is disabled",
     "KMS.NotFoundException": "the KMS key does not exist",
     "KMS.KMSInvalidStateException": "the KMS key cannot be used in its state",
-    "NoSuchBucket": "the bucket does not exist",
+    "NoSuchBucket": "the bucket does not exist: create it, or correct its name",
 }
 _OTHER_REGION = frozenset(("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"))
 

@@ -67,6 +67,7 @@ def build_function(options: FunctionOptions, workspace: Workspace) -> FunctionCo
         credentials=customer.credentials,
         extensions=extensions,
         opt_dir=opt_dir,
+        passed_over=_passed_over(opt_dir),
         freeze=options.freeze,
         runtime_environment=runtime.environment,
     )
@@ -123,7 +124,16 @@ def _layer_extensions(opt_dir: Path | None) -> list[ExtensionFile]:
     folder = opt_dir / "extensions" if opt_dir else None
     if folder is None or not folder.is_dir():
         return []
-    return [_extension("--layer", path, "extensions/") for path in sorted(folder.iterdir()) if not path.is_dir()]
+    files = [path for path in sorted(folder.iterdir()) if not path.is_dir()]
+    return [_extension("--layer", path, "extensions/") for path in files if os.access(path, os.X_OK)]
+
+
+def _passed_over(opt_dir: Path | None) -> tuple[str, ...]:
+    """Files of `opt/extensions` that are no programs, a read-me perhaps: nobody starts them."""
+    folder = opt_dir / "extensions" if opt_dir else None
+    if folder is None or not folder.is_dir():
+        return ()
+    return tuple(sorted(p.name for p in folder.iterdir() if not p.is_dir() and not os.access(p, os.X_OK)))
 
 
 def _extension(option: str, path: Path, shown_folder: str = "") -> ExtensionFile:

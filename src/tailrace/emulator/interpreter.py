@@ -59,7 +59,9 @@ def _probe(path: Path) -> tuple[str, bool]:
         )
         version, has_client = result.stdout.split()
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise UsageError("--python", f"{path} does not work as a Python interpreter ({error})") from None
+        detail = f": {error}" if isinstance(error, OSError) else ""
+        found = f"{path} does not work as a Python interpreter{detail}"
+        raise UsageError("--python", found, "give the path of a Python interpreter") from None
     return version, has_client == "1"
 
 

@@ -227,7 +227,7 @@ def _why(program: Path, error: OSError) -> str:
     if error.errno == errno.ENOEXEC:
         return f"{said}; a script's first line names its interpreter, for example #!/bin/sh"
     if error.errno == errno.ENOENT and program.exists():
-        return f"{said}: the interpreter that its first line names"
+        return f"{said}: the interpreter that its first line names; install it, or correct the line"
     return said
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from tailrace.emulator.workspace import runtime_dir
 from tailrace.errors import ConfigError
 from tailrace.packaging import interpreters
 from tailrace.packaging.interpreters import Interpreter
@@ -28,10 +29,10 @@ def plain_layer(find: Callable[[], Sequence[Interpreter]] = interpreters.find_al
     """The folder of the unpacked layer, built where it is not there yet; its ``extensions/tailrace`` can be run.
 
     Any number of processes may ask at once: each builds in a folder of its own, the first to finish puts it in
-    place. `cache` is ``$XDG_CACHE_HOME/tailrace`` (or ``~/.cache/tailrace``) unless given. Raises `ConfigError`
-    where nothing can be kept there.
+    place. `cache` is ``$XDG_CACHE_HOME/tailrace`` (or ``~/.cache/tailrace``, or a temporary folder) unless given.
+    Raises `ConfigError` where nothing can be kept there.
     """
-    folder = cache if cache is not None else cache_folder()
+    folder = cache if cache is not None else usable_cache_folder()
     place = folder / f"layer-{content_key(agent_sources(), program_files())}"
     if (place / EXTENSION).is_file():
         mark_used(place)
@@ -54,6 +55,16 @@ def cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
     # A relative path is to be ignored, says the base directory specification.
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "tailrace"
+
+
+def usable_cache_folder() -> Path:
+    """The cache folder, or where that cannot be made (a container without a home) a private temporary one."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return runtime_dir() / "cache"
+    return folder if os.access(folder, os.W_OK) else runtime_dir() / "cache"
 
 
 def program_files() -> list[Path]:

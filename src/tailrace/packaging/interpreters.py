@@ -30,8 +30,16 @@ def candidates(runtime: str) -> Iterator[Path]:
         yield Path(sys.executable)
     for folder in os.get_exec_path():
         path = Path(folder, runtime)
-        if path.is_file() and os.access(path, os.X_OK):
+        if _is_program(path):
             yield path
+
+
+def _is_program(path: Path) -> bool:
+    """Whether a file may be run. A folder of PATH that may not be searched (after `su`, say) holds none for us."""
+    try:
+        return path.is_file() and os.access(path, os.X_OK)
+    except OSError:
+        return False
 
 
 def ask(path: Path) -> Interpreter | None:

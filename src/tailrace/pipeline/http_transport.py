@@ -85,7 +85,7 @@ class HttpTransport:
     def _connect(self, origin: Origin, deadline_s: float) -> Connection:
         tls, host, port = origin
         deadline_s = min(deadline_s, self._clock.monotonic_s() + self._connect_timeout_s)
-        sock = self._dial(_resolve(host, port), deadline_s)
+        sock = self._dial(_resolve(host, port), f"{host}:{port}", deadline_s)
         return Connection(self._secure(sock, host, deadline_s) if tls else sock, self._clock)
 
     def _secure(self, sock: _socket.socket, host: str, deadline_s: float) -> _socket.socket:
@@ -99,7 +99,7 @@ class HttpTransport:
         finally:
             sock.close()  # handed over by then, or of no use
 
-    def _dial(self, addresses: list[Address], deadline_s: float) -> _socket.socket:
+    def _dial(self, addresses: list[Address], where: str, deadline_s: float) -> _socket.socket:
         """A connection to the first address that answers, sharing the time among those that are left."""
         reason = "name not resolved"
         for index, (family, kind, proto, _, address) in enumerate(addresses):
@@ -116,7 +116,7 @@ class HttpTransport:
                     sock.close()
             else:
                 return sock
-        raise ConnectError(reason)
+        raise ConnectError(f"{reason} ({where})")
 
 
 def _resolve(host: str, port: int) -> list[Address]:

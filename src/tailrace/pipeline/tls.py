@@ -84,7 +84,8 @@ def wrap(raw: _socket.socket, host: str, context: ssl.SSLContext) -> ssl.SSLSock
         return context.wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         plain.close()
-        raise ConnectError(f"certificate of {host} is not accepted: {error.verify_message}") from error
+        reason = f"certificate of {host} is not accepted: {error.verify_message}"
+        raise ConnectError(f"{reason}; SSL_CERT_FILE names authorities of your own") from error
     except TimeoutError as error:
         plain.close()
         raise ConnectError("TLS handshake timed out") from error

@@ -126,7 +126,7 @@ def error(code: str, rest: str = "") -> bytes:
         (403, error("AccessDenied"), AUTHENTICATION, "s3:PutObject"),
         (403, b"", AUTHENTICATION, "access denied (status 403)"),
         (404, error("NoSuchBucket"), AUTHENTICATION, 'bucket "logs": the bucket does not exist'),
-        (404, b"", AUTHENTICATION, "does not exist (status 404)"),
+        (404, b"", AUTHENTICATION, "or correct its name (status 404)"),
         (404, error("NoSuchKey"), AUTHENTICATION, "NoSuchKey"),
         (400, error("KMS.DisabledException"), AUTHENTICATION, "the KMS key is disabled"),
         (400, error("AuthorizationHeaderMalformed", "<Region>us-west-2</Region>"), AUTHENTICATION, "region=us-west-2"),

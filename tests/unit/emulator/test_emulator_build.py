@@ -95,11 +95,17 @@ def test_every_mistake_with_an_extension_is_named(workspace: Workspace, code: Pa
     assert f'{twins[0]} and {twins[1]} are both named "twin"' in said(*twins)
 
 
-def test_a_layers_extension_that_is_not_executable_is_named(workspace: Workspace, code: Path, tmp_path: Path) -> None:
-    (tmp_path / "layer" / "extensions").mkdir(parents=True)
-    (tmp_path / "layer" / "extensions" / "notes.txt").write_text("x")
-    said = refusal(FunctionOptions("app.handler", code, layers=[tmp_path / "layer"]), workspace)
-    assert "--layer: the extension extensions/notes.txt is not executable" in said
+def test_what_is_not_executable_in_a_layer_is_passed_over_and_named(
+    workspace: Workspace, code: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "layer" / "extensions"
+    executable(folder / "agent", "#!/bin/sh\n")
+    (folder / "notes.txt").write_text("x")
+
+    config = build_function(FunctionOptions("app.handler", code, layers=[tmp_path / "layer"]), workspace)
+
+    assert [extension.name for extension in config.extensions] == ["agent"]
+    assert config.passed_over == ("notes.txt",)
 
 
 def test_every_mistake_with_a_bootstrap_is_named(workspace: Workspace, code: Path) -> None:

@@ -33,7 +33,7 @@ def test_reserved_names_are_refused_by_name(name: str) -> None:
         sort_variables({name: "x"})
 
 
-@pytest.mark.parametrize("name", ["_MINE", "1A", "A", "A-B", "A B", "", "É2"])
+@pytest.mark.parametrize("name", ["_MINE", "1A", "A-B", "A B", "", "É2"])
 def test_names_that_the_service_does_not_allow_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name of a variable"):
         sort_variables({name: "x"})

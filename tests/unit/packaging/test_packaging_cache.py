@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tailrace.errors import ConfigError
-from tailrace.packaging.cache import KEPT, UNUSED_S, cache_folder, content_key, plain_layer, prune
+from tailrace.packaging.cache import KEPT, UNUSED_S, cache_folder, content_key, plain_layer, prune, usable_cache_folder
 from tailrace.packaging.interpreters import Interpreter
 
 
@@ -86,3 +86,16 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match=r"cannot keep the layer in .*; set XDG_CACHE_HOME"):
         plain_layer(no_interpreters, tmp_path / "file" / "cache")
+
+
+def test_without_a_home_that_can_be_written_the_layer_is_kept_in_a_private_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+
+    folder = usable_cache_folder()
+
+    assert folder.is_relative_to(tmp_path)
+    assert folder.parent.stat().st_mode & 0o077 == 0
+    assert (plain_layer(no_interpreters, folder) / "extensions" / "tailrace").is_file()

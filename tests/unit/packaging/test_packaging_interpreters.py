@@ -59,3 +59,13 @@ def test_a_named_runtime_that_the_layer_does_not_know_is_refused_with_those_it_d
 
 def test_naming_a_runtime_twice_gives_it_once() -> None:
     assert [found.runtime for found in interpreters.named([HERE, HERE])] == [HERE]
+
+
+def test_a_folder_of_path_that_may_not_be_searched_holds_no_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setenv("PATH", "/nowhere/private")
+    monkeypatch.setattr(Path, "is_file", refused)
+
+    assert list(interpreters.candidates("python3.98")) == []
