@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from support.commands import account, run_json, variables, write_function
-from support.emulator_async import run, until
+from support.emulator_async import run
 from support.emulator_runs import environment
 from support.http_sink import HttpSink
 from tailrace.emulator.driver import ExecutionEnvironment
@@ -197,25 +197,29 @@ def tick():
     n = 0
     while True:
         n += 1
-        beat.write_text(str(n))
+        beat.with_suffix(".new").write_text(str(n))
+        os.replace(beat.with_suffix(".new"), beat)
         time.sleep(0.001)
 threading.Thread(target=tick, daemon=True).start()
 def handler(event, context):
-    return 1
+    while not beat.exists() or beat.read_text() == event.get("seen"):
+        time.sleep(0.001)
+    return beat.read_text()
 """
     beat = tmp_path / "beat"
 
-    async def scenario() -> tuple[str, str]:
-        async with environment(tmp_path, busy, variables={"BEAT": str(beat)}) as (env, _):
+    async def scenario() -> tuple[str, str, str]:
+        async with environment(tmp_path, busy, variables={"BEAT": str(beat)}, timeout_s=15) as (env, _):
             await invoke(env)
             before = beat.read_text()
             after = await read_after_writers_had_their_chance(beat)
-            await invoke(env)
-            await until(lambda: beat.read_text() not in ("", before))
-            return before, after
+            seen = json.dumps({"seen": before}).encode()
+            thawed = await env.invoke(new_invocation(seen, env.now_ns()))
+            return before, after, json.loads(thawed.answer.payload)
 
-    before, after = run(scenario())
+    before, after, thawed = run(scenario())
     assert before == after
+    assert int(thawed) > int(before)
 
 
 async def read_after_writers_had_their_chance(path: Path) -> str:
