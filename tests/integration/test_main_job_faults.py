@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from support.commands import account, run_json, variables, write_function
+from support.commands import account, run_json, tailrace, variables, write_function
 from support.emulator_async import run
 from support.emulator_runs import environment
 from support.http_sink import HttpSink
@@ -247,3 +247,25 @@ def test_an_environment_that_is_ended_right_after_an_answer_lets_the_extensions_
     assert report.startswith("REPORT RequestId: ")
     assert "Status:" not in report
     assert "platform.report" in [record["type"] for record in records]
+
+
+def test_a_place_that_takes_no_files_is_named_as_what_it_is_and_another_one_gets_everything(tmp_path: Path) -> None:
+    code = write_function(tmp_path / "shop", FUNCTION)
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    destinations = f"file://{tmp_path}/taken file://{tmp_path}/out"
+
+    result = tailrace(
+        "run",
+        "app.handler",
+        "--code",
+        code,
+        "--extension",
+        "tailrace",
+        *variables({"TAILRACE_DESTINATIONS": destinations}),
+    )
+
+    assert result.returncode == 0
+    (warning,) = (json.loads(line) for line in result.stdout.splitlines() if '"level":"warn"' in line)
+    assert warning["destination"] == f"file://{tmp_path}/taken"
+    assert warning["reason"].startswith("not a directory: ")
+    assert "address" not in warning["message"]

@@ -116,7 +116,7 @@ class HttpTransport:
                     sock.close()
             else:
                 return sock
-        raise ConnectError(f"{reason} ({where})")
+        raise ConnectError(f"{reason} ({where}): does it run, is its address right?")
 
 
 def _resolve(host: str, port: int) -> list[Address]:

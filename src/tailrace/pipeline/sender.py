@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.messages import Outcome
 
-_KEPT = "destination is not reached: does it run, is its address right? Its records are kept and sent again"
+_KEPT = "nothing can be delivered to the destination now; its records are kept and sent again"
 _NOT_TAKEN = "destination does not take records now; they are kept and sent again"
 _NOT_ALLOWED = "destination takes nothing until something is set right; its records are kept, the next try is later"
 _NOT_BUILT = "no request can be made for the destination; its records are kept"
