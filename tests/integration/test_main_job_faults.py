@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,43 +45,49 @@ async def invoke(env: ExecutionEnvironment, times: int = 1) -> None:
         await env.invoke(new_invocation(b"{}", env.now_ns()))
 
 
+def row_after(
+    tmp_path: Path, sink: HttpSink, story: Callable[[ExecutionEnvironment], Awaitable[None]]
+) -> Mapping[str, Any]:
+    """The ledger's row of an agent that delivered to `sink` while `story` happened."""
+    settings = {"TAILRACE_DESTINATIONS": f"http://127.0.0.1:{sink.port}/in", "TAILRACE_END_WAIT_MS": "100"}
+
+    async def scenario() -> Mapping[str, object] | None:
+        async with environment(tmp_path, FUNCTION, extensions=[agent()], variables=settings) as (env, _):
+            await story(env)
+            await env.shutdown()
+            return env.ledger
+
+    return row_of(run(scenario()))
+
+
 def test_a_back_end_that_dies_and_comes_back_gets_everything_once(tmp_path: Path) -> None:
     with HttpSink() as sink:
-        settings = {"TAILRACE_DESTINATIONS": f"http://127.0.0.1:{sink.port}/in", "TAILRACE_END_WAIT_MS": "100"}
 
-        async def scenario() -> Mapping[str, object] | None:
-            async with environment(tmp_path, FUNCTION, extensions=[agent()], variables=settings) as (env, _):
-                await invoke(env, 2)
-                sink.kill()
-                await invoke(env, 3)
-                sink.revive()
-                await invoke(env)
-                await env.shutdown()
-                return env.ledger
+        async def dies_and_comes_back(env: ExecutionEnvironment) -> None:
+            await invoke(env, 2)
+            sink.kill()
+            await invoke(env, 3)
+            sink.revive()
+            await invoke(env)
 
-        row = row_of(run(scenario()))
+        row = row_after(tmp_path, sink, dies_and_comes_back)
         lines = sink.lines()
 
     assert row["received"] == row["delivered"] == account(row) == len(lines)
-    assert [line["record"] for line in lines if line["type"] == "function"] == [
-        f"line of call {n}" for n in range(1, 7)
-    ]
+    written = [line["record"] for line in lines if line["type"] == "function"]
+    assert written == [f"line of call {n}" for n in range(1, 7)]
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
 
 
 def test_a_back_end_that_stays_dead_is_accounted_for_to_the_last_record(tmp_path: Path) -> None:
     with HttpSink() as sink:
-        settings = {"TAILRACE_DESTINATIONS": f"http://127.0.0.1:{sink.port}/in", "TAILRACE_END_WAIT_MS": "100"}
 
-        async def scenario() -> Mapping[str, object] | None:
-            async with environment(tmp_path, FUNCTION, extensions=[agent()], variables=settings) as (env, _):
-                await invoke(env, 2)
-                sink.kill()
-                await invoke(env, 2)
-                await env.shutdown()
-                return env.ledger
+        async def dies(env: ExecutionEnvironment) -> None:
+            await invoke(env, 2)
+            sink.kill()
+            await invoke(env, 2)
 
-        row = row_of(run(scenario()))
+        row = row_after(tmp_path, sink, dies)
         sink.revive()
 
     assert row["delivered"] == len(sink.lines()) > 0
