@@ -94,6 +94,9 @@ class Environment:
     def _memory_measured(self, fact: facts.MemoryMeasured) -> None:
         self._state.memory_measured(fact.n_bytes)
 
+    def _memory_limit_exceeded(self, _fact: facts.MemoryLimitExceeded) -> None:
+        self._lifecycle.memory_limit_exceeded()
+
     # the in-sandbox API
 
     def _http_requested(self, fact: facts.HttpRequested) -> None:
@@ -174,6 +177,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     facts.TelemetryAnswered: Environment._telemetry_answered,
     facts.TimerFired: Environment._timer_fired,
     facts.MemoryMeasured: Environment._memory_measured,
+    facts.MemoryLimitExceeded: Environment._memory_limit_exceeded,
 }
 
 _CALLS: dict[str, Callable[[Environment, facts.HttpRequested], None]] = {

@@ -112,6 +112,18 @@ class MemoryMeasured:
     n_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryLimitExceeded:
+    """The process tree used more than the function's memory: `n_bytes`, or what was seen last.
+
+    With `killed_by_kernel` the kernel has ended something already; fed before the `ProcessExited` of what it ended,
+    because the first fatal error wins. Else the machine has the processes killed.
+    """
+
+    n_bytes: int
+    killed_by_kernel: bool
+
+
 Fact = (
     InitRequested
     | InvokeRequested
@@ -124,4 +136,5 @@ Fact = (
     | TelemetryAnswered
     | TimerFired
     | MemoryMeasured
+    | MemoryLimitExceeded
 )

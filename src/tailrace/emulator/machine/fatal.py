@@ -77,6 +77,11 @@ def runtime_exited(exit_code: int | None, signal: str | None) -> Fatal:
     return Fatal(RUNTIME_EXIT, f"Runtime exited with error: {_how(exit_code, signal)}")
 
 
+def out_of_memory(error_type: str) -> Fatal:
+    """The same words under either type (lambda-platform.md 4.5)."""
+    return Fatal(error_type, f"Runtime exited with error: {_how(None, 'SIGKILL')}")
+
+
 def extension_exited(name: str, exit_code: int | None, signal: str | None) -> Fatal:
     """Even a clean exit is a crash outside shutdown."""
     return Fatal(EXTENSION_CRASH, "exit code 0" if exit_code == 0 else _how(exit_code, signal), culprit=name)

@@ -14,6 +14,7 @@ from tailrace.emulator.machine.fatal import (
     SANDBOX_TIMEOUT,
     Fatal,
     extension_exited,
+    out_of_memory,
     runtime_exited,
 )
 from tailrace.emulator.machine.init_run import INIT_DEADLINE, InitRun
@@ -91,6 +92,19 @@ class Lifecycle:
             self._state.telemetry.forget(extension.name)
             fatal = extension_exited(extension.name, fact.exit_code, fact.signal)
         self._process_is_gone(fact.process, fatal)
+
+    def memory_limit_exceeded(self) -> None:
+        """The runtime is killed at once, and extensions are told like after any failure; whatever still uses too
+        much then is killed as well (lambda-platform.md 4.5)."""
+        if self.phase in (COLD, ENDED):
+            return
+        self._state.memory_limit_exceeded()
+        if self.phase == RESET:
+            self._state.processes.kill_all()
+            return
+        if not self._state.is_frozen:
+            self._state.processes.signal(RUNTIME, "SIGKILL")
+        self._fail(self._state.note_fatal(out_of_memory(self._state.policy.out_of_memory_error_type)))
 
     def fatal_reported(self, fatal: Fatal, ends_phase: bool = True) -> None:
         """A process said itself that it cannot go on."""

@@ -17,6 +17,8 @@ class Policy:
     extension_error_ends_phase: bool = True
     # recorded on AWS's emulator: a process that ended while idle fails the next invocation
     idle_crash_fails_next_invocation: bool = True
+    # lambda-platform.md 4.5, 12.2: the newer type; `Runtime.ExitError` is the older one
+    out_of_memory_error_type: str = "Runtime.OutOfMemory"
     # lambda-platform-2026.md 5: before August 2025 only images and custom runtimes were billed for init
     bill_init: bool = True
     # lambda-platform-2026.md 5: the older style writes the fault and the timeout as lines of their own

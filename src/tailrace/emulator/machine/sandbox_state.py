@@ -42,6 +42,7 @@ class SandboxState:
         self._runtime_api = runtime_api
         self._extra = extra
         self._peak_bytes = 0
+        self._limit_was_exceeded = False
         self._log_stream = ""
 
     @property
@@ -53,7 +54,8 @@ class SandboxState:
 
     @property
     def max_memory_used_mb(self) -> int:
-        return -(-self._peak_bytes // _BYTES_PER_MB)
+        """A process tree that went over the limit is told at the limit: more than that it never had."""
+        return self.config.memory_mb if self._limit_was_exceeded else -(-self._peak_bytes // _BYTES_PER_MB)
 
     def begin_generation(self) -> None:
         """New processes, identifiers and subscriptions; nothing of the old ones holds (lambda-platform.md 4.6)."""
@@ -65,9 +67,13 @@ class SandboxState:
         self.telemetry.open_window()
         self.fatal = None
         self._peak_bytes = 0
+        self._limit_was_exceeded = False
 
     def memory_measured(self, n_bytes: int) -> None:
         self._peak_bytes = max(self._peak_bytes, n_bytes)
+
+    def memory_limit_exceeded(self) -> None:
+        self._limit_was_exceeded = True
 
     def note_fatal(self, fatal: Fatal) -> Fatal:
         """Record a fatal error unless there is one already; the one that holds."""

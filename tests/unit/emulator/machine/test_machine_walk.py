@@ -167,6 +167,8 @@ def all_facts(identifier: str) -> list[facts.Fact]:
         facts.TelemetryAnswered(1, 200),
         facts.TelemetryAnswered(1, 0, "refused"),
         facts.MemoryMeasured(1),
+        facts.MemoryLimitExceeded(2**27, False),
+        facts.MemoryLimitExceeded(2**27, True),
         *[facts.TimerFired(timer) for timer in timers],
         *ends,
         *http_facts(identifier),
@@ -291,6 +293,9 @@ class Driver:
     def _memory(self, n_bytes: int) -> None:
         self.world.feed(facts.MemoryMeasured(n_bytes))
 
+    def _out_of_memory(self, killed_by_kernel: bool) -> None:
+        self.world.feed(facts.MemoryLimitExceeded(2**27, killed_by_kernel))
+
     def _http(self, at: int) -> None:
         world = self.world
         identifier = world.identifiers.get("a", REQUEST)
@@ -341,6 +346,7 @@ actions = st.one_of(
     st.tuples(st.just("invoke"), st.none()),
     st.tuples(st.just("line"), st.sampled_from([RUNTIME, ext("a")])),
     st.tuples(st.just("memory"), st.integers(min_value=0, max_value=10**9)),
+    st.tuples(st.just("out_of_memory"), st.booleans()),
     st.tuples(st.just("exit"), st.sampled_from([RUNTIME, ext("a"), ext("stranger")])),
     st.tuples(st.just("telemetry"), st.sampled_from([200, 500, 0])),
     st.tuples(st.just("come_up"), st.none()),
