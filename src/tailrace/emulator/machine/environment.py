@@ -97,6 +97,12 @@ class Environment:
     def _memory_limit_exceeded(self, _fact: facts.MemoryLimitExceeded) -> None:
         self._lifecycle.memory_limit_exceeded()
 
+    def _freeze_requested(self, _fact: facts.FreezeRequested) -> None:
+        self._lifecycle.freeze_requested()
+
+    def _thaw_requested(self, _fact: facts.ThawRequested) -> None:
+        self._state.thaw()
+
     # the in-sandbox API
 
     def _http_requested(self, fact: facts.HttpRequested) -> None:
@@ -178,6 +184,8 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     facts.TimerFired: Environment._timer_fired,
     facts.MemoryMeasured: Environment._memory_measured,
     facts.MemoryLimitExceeded: Environment._memory_limit_exceeded,
+    facts.FreezeRequested: Environment._freeze_requested,
+    facts.ThawRequested: Environment._thaw_requested,
 }
 
 _CALLS: dict[str, Callable[[Environment, facts.HttpRequested], None]] = {

@@ -124,6 +124,16 @@ class MemoryLimitExceeded:
     killed_by_kernel: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FreezeRequested:
+    """Every process shall stand still now, whatever it is doing: somebody who watches says so, not the platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThawRequested:
+    """Every process shall go on, whoever froze it."""
+
+
 Fact = (
     InitRequested
     | InvokeRequested
@@ -137,4 +147,6 @@ Fact = (
     | TimerFired
     | MemoryMeasured
     | MemoryLimitExceeded
+    | FreezeRequested
+    | ThawRequested
 )

@@ -66,6 +66,11 @@ class Lifecycle:
         else:
             self._advance()
 
+    def freeze_requested(self) -> None:
+        """Only where processes are at work: one that is on its way to its end is not held up."""
+        if self.phase in (INIT, IDLE, INVOKE):
+            self._state.freeze_now()
+
     # what processes do
 
     def process_not_spawned(self, fact: ProcessNotSpawned) -> None:
@@ -236,6 +241,7 @@ class Lifecycle:
 
     def _begin_reset(self, reason: str) -> None:
         self.phase = RESET
+        self._state.thaw()
         self._shutdown = ShutdownRun(self._state, SPINDOWN if self._is_ending else reason, self._reset_ended)
         self._shutdown.begin()
 

@@ -13,7 +13,8 @@ from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.machine.processes import Processes
 from tailrace.emulator.machine.registry import Extension, Registry
 from tailrace.emulator.machine.runtime_exchange import RuntimeExchange
-from tailrace.emulator.machine.stage import Stage
+from tailrace.emulator.machine.stage import ALL_TIMERS, Stage
+from tailrace.emulator.machine.subscriber import ATTEMPT, FLUSH, RETRY
 
 _BYTES_PER_MB = 1_048_576
 
@@ -89,11 +90,20 @@ class SandboxState:
 
     def freeze(self) -> None:
         """Stop everything, telemetry and its timers too: nothing could be answered meanwhile."""
-        if self.is_frozen or not self.config.freeze:
+        if self.config.freeze:
+            self._stand_still(ALL_TIMERS)
+
+    def freeze_now(self) -> None:
+        """Stop every process in the midst of its work. Telemetry stands still as well, but deadlines run on: they
+        were handed out as points in time (lambda-platform.md 3.2)."""
+        self._stand_still((FLUSH, RETRY, ATTEMPT))
+
+    def _stand_still(self, timers: tuple[str, ...]) -> None:
+        self.stage.stop_timers(timers)
+        if self.is_frozen:
             return
         self.is_frozen = True
         self.telemetry.stand_still()
-        self.stage.stop_timers()
         self.stage.emit(Freeze())
 
     def thaw(self) -> None:

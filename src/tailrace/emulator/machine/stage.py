@@ -9,16 +9,20 @@ from tailrace.emulator.machine.effects import CancelTimer, Effect, SetTimer
 
 NS_PER_MS = 1_000_000
 
+ALL_TIMERS = ("",)
+"""What the names of timers begin with."""
+
 
 class Stage:
-    """Collects effects. Timers can stand still as a whole: that is what a freeze does to them."""
+    """Collects effects. Timers can stand still, all or some: that is what a freeze does to them."""
 
     def __init__(self, ids: Callable[[], str]) -> None:
         self.ids = ids
         self.now_ns = 0
         self._effects: list[Effect] = []
         self._armed: dict[str, int] = {}
-        self._standing: dict[str, int] | None = None
+        self._standing: dict[str, int] = {}
+        self._still: tuple[str, ...] = ()
         self._last_text = (-1, "")
 
     def emit(self, effect: Effect) -> None:
@@ -38,15 +42,14 @@ class Stage:
     def set_timer(self, timer: str, delay_ms: float) -> None:
         """Arm `timer` to fire in `delay_ms`; one of the same name is replaced."""
         delay_ns = int(delay_ms * NS_PER_MS)
-        if self._standing is not None:
+        if timer.startswith(self._still):
             self._standing[timer] = delay_ns
             return
         self._armed[timer] = self.now_ns + delay_ns
         self.emit(SetTimer(timer, self._armed[timer]))
 
     def cancel_timer(self, timer: str) -> None:
-        if self._standing is not None:
-            self._standing.pop(timer, None)
+        self._standing.pop(timer, None)
         if self._armed.pop(timer, None) is not None:
             self.emit(CancelTimer(timer))
 
@@ -61,18 +64,19 @@ class Stage:
         del self._armed[timer]
         return True
 
-    def stop_timers(self) -> None:
-        """Let all timers stand still, those set from now on too."""
-        if self._standing is not None:
-            return
-        self._standing = {timer: max(at_ns - self.now_ns, 0) for timer, at_ns in self._armed.items()}
-        for timer in tuple(self._armed):
-            del self._armed[timer]
-            self.emit(CancelTimer(timer))
+    def stop_timers(self, kinds: tuple[str, ...] = ALL_TIMERS) -> None:
+        """Let the timers whose names begin so stand still, those set from now on too."""
+        self._still = (*self._still, *kinds)
+        for timer, at_ns in tuple(self._armed.items()):
+            if timer.startswith(kinds):
+                self._standing[timer] = max(at_ns - self.now_ns, 0)
+                del self._armed[timer]
+                self.emit(CancelTimer(timer))
 
     def start_timers(self) -> None:
         """Let them go on with what was left of them."""
-        standing, self._standing = self._standing or {}, None
+        standing, self._standing = self._standing, {}
+        self._still = ()
         for timer, left_ns in standing.items():
             self._armed[timer] = self.now_ns + left_ns
             self.emit(SetTimer(timer, self._armed[timer]))
