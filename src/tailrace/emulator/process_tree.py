@@ -4,6 +4,9 @@ Everything that our processes start hangs below us: a child stays below its pare
 us because we are the subreaper. So the tree below this process holds them all, whatever session or group
 they moved to. It also holds children that are not ours to touch (another environment's, the host
 program's); those bear none of our marks.
+
+In a PID namespace it is simpler: its first process, the ancestor, is the one to whom orphans fall and who reaps
+them, and nothing else hangs below it.
 """
 
 from __future__ import annotations
@@ -21,14 +24,15 @@ _MAX_LOOKS = 100
 
 
 class ProcessTree:
-    """The processes of one environment."""
+    """The processes of one environment: those below `ancestor`, or below this process where that is None."""
 
-    def __init__(self) -> None:
+    def __init__(self, ancestor: int | None = None) -> None:
+        self._has_namespace = ancestor is not None
+        self._top = os.getpid() if ancestor is None else ancestor
         self._mains: set[int] = set()
         self._marks: dict[int, int] = {}
         self._known: dict[int, int] = {}
         self._owner: dict[int, int] = {}
-        self._own_pid = os.getpid()
 
     def add_main(self, pid: int) -> None:
         """A process that we started ourselves, just now."""
@@ -54,7 +58,7 @@ class ProcessTree:
     def scan(self) -> list[int]:
         """Every process of the environment now, zombies left out; orphans that ended are reaped."""
         found: list[int] = []
-        for pid in procfs.children(self._own_pid):
+        for pid in procfs.children(self._top):
             if pid in self._mains:
                 found.append(pid)
                 found += self._below(pid, pid)
@@ -81,21 +85,20 @@ class ProcessTree:
             self._owner[pid] = owner
 
     def _is_our_orphan(self, pid: int) -> bool:
-        """Whether a child of this process that we did not start belongs here and still runs."""
+        """Whether an orphan belongs here and still runs."""
         stat = procfs.stat(pid)
         if stat is None:
             return False
         if self._known.get(pid) != stat.start_ticks:
             owner = self._marks.get(limit_mark.of(pid) or 0)
-            if owner is None:
+            if owner is None and not self._has_namespace:
                 return False
-            self._owner[pid] = owner
+            self._owner[pid] = owner or 0
             self._known[pid] = stat.start_ticks
-        if stat.is_dead:
+        if stat.is_dead and not self._has_namespace:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-            return False
-        return True
+        return not stat.is_dead
 
     def started_by(self, main: int) -> list[int]:
         """The process `main` and everything that it started, as far as that was seen."""

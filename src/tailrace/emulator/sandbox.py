@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
-import errno
-import os
 import signal
-import subprocess
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from tailrace.emulator import subreaper
+from tailrace.emulator.isolation.plain import PlainStarter
+from tailrace.emulator.isolation.starting import Attach, ProcessStarter, ProcessStartError
 from tailrace.emulator.memory import MemoryMeter
 from tailrace.emulator.output import OutputPipe
 from tailrace.emulator.process_tree import ProcessTree, send
 
 _GONE_WITHIN_S = 5.0
 _LOOK_AGAIN_S = 0.001
+
+__all__ = ["ProcessStartError", "Sandbox", "SandboxListener"]
 
 
 class SandboxListener(Protocol):
@@ -35,22 +34,16 @@ class SandboxListener(Protocol):
         """Pid and start time of every process of the environment, whenever one was added."""
 
 
-class ProcessStartError(Exception):
-    """The operating system refused. `error` is the errno's name, `detail` its text."""
-
-    def __init__(self, error: str, detail: str) -> None:
-        self.error = error
-        self.detail = detail
-        super().__init__(detail)
-
-
 @dataclass(slots=True)
 class _Main:
     name: str
     generation: int
-    popen: subprocess.Popen[bytes]
+    pid: int
     pipe: OutputPipe
-    pidfd: int
+
+
+def _no_limits(_pid: int) -> None:
+    """Nobody limits this environment."""
 
 
 class Sandbox:
@@ -60,10 +53,23 @@ class Sandbox:
     no process behind.
     """
 
-    def __init__(self, listener: SandboxListener, working_dir: Path) -> None:
+    def __init__(
+        self,
+        listener: SandboxListener,
+        working_dir: Path,
+        *,
+        starter: ProcessStarter | None = None,
+        attach: Attach | None = None,
+    ) -> None:
+        """`starter` is how processes come into being: plainly, in `working_dir`, unless given.
+
+        `attach` is called with the pid of each process of ours, as seen from here, before it gets to do anything.
+        """
         self._listener = listener
-        self._working_dir = working_dir
-        self._tree = ProcessTree()
+        subreaper.acquire()
+        self._starter = starter or PlainStarter(working_dir)
+        self._attach = attach or _no_limits
+        self._tree = ProcessTree(self._starter.ancestor)
         self._meter = MemoryMeter()
         self._mains: dict[int, _Main] = {}
         self._pipes: list[OutputPipe] = []
@@ -71,68 +77,42 @@ class Sandbox:
         self._loop = asyncio.get_running_loop()
         self._all_gone: asyncio.Event = asyncio.Event()
         self._all_gone.set()
-        subreaper.acquire()
         atexit.register(self._kill_all)
 
     def start(self, name: str, generation: int, command: Sequence[str], environ: Mapping[str, str]) -> None:
         """Start a process. Raises `ProcessStartError` when the operating system refuses."""
         pipe = OutputPipe(lambda text: self._listener.line_written(name, generation, text))
+        pids: list[int] = []
         try:
-            popen = subprocess.Popen(
-                list(command),
-                env=dict(environ),
-                cwd=self._working_dir,
-                stdin=subprocess.DEVNULL,
-                stdout=pipe.write_fd,
-                stderr=pipe.write_fd,
-                process_group=0,
+            pid = self._starter.start(
+                command, environ, pipe.write_fd, lambda status: self._main_ended(pids[0], status), self._attach
             )
-        except OSError as error:
+        except ProcessStartError:
             pipe.close()
-            code = errno.errorcode.get(error.errno or 0, "EUNKNOWN")
-            raise ProcessStartError(code, _why(Path(command[0]), error)) from error
+            raise
+        pids.append(pid)
         pipe.close_write_end()
-        self._adopt(name, generation, popen, pipe)
+        self._adopt(_Main(name, generation, pid, pipe))
 
-    def _adopt(self, name: str, generation: int, popen: subprocess.Popen[bytes], pipe: OutputPipe) -> None:
-        self._pipes.append(pipe)
-        self._loop.add_reader(pipe.read_fd, self._pipe_readable, pipe)
-        self._tree.add_main(popen.pid)
-        main = _Main(name, generation, popen, pipe, -1)
-        self._mains[popen.pid] = main
+    def _adopt(self, main: _Main) -> None:
+        self._pipes.append(main.pipe)
+        self._loop.add_reader(main.pipe.read_fd, self._pipe_readable, main.pipe)
+        self._tree.add_main(main.pid)
+        self._mains[main.pid] = main
         self._all_gone.clear()
-        self._watch(main)
         self._report_processes()
 
-    def _watch(self, main: _Main) -> None:
-        try:
-            main.pidfd = os.pidfd_open(main.popen.pid)
-        except OSError:  # an old kernel, or a container that forbids the call
-            threading.Thread(target=self._wait_in_thread, args=(main,), daemon=True).start()
-        else:
-            self._loop.add_reader(main.pidfd, self._main_ended, main)
-
-    def _wait_in_thread(self, main: _Main) -> None:
-        os.waitid(os.P_PID, main.popen.pid, os.WEXITED | os.WNOWAIT)
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._main_ended, main)
-
-    def _main_ended(self, main: _Main) -> None:
-        if main.popen.pid not in self._mains:
-            return
-        status = main.popen.wait()
+    def _main_ended(self, pid: int, status: int) -> None:
+        """It was reaped: its exit code, or minus the number of the signal."""
+        main = self._mains[pid]
         self._forget(main)
         main.pipe.drain()
         exit_code, name = (status, None) if status >= 0 else (None, _signal_name(-status))
         self._listener.process_exited(main.name, main.generation, exit_code, name)
 
     def _forget(self, main: _Main) -> None:
-        del self._mains[main.popen.pid]
-        if main.pidfd >= 0:
-            self._loop.remove_reader(main.pidfd)
-            os.close(main.pidfd)
-            main.pidfd = -1
-        self._tree.remove_main(main.popen.pid)
+        del self._mains[main.pid]
+        self._tree.remove_main(main.pid)
         if not self._mains:
             self._tree.kill()
             self._all_gone.set()
@@ -162,9 +142,9 @@ class Sandbox:
             if (main.name, main.generation) != (name, generation):
                 continue
             if signal_name == "SIGKILL":
-                self._tree.kill(main.popen.pid)
+                self._tree.kill(main.pid)
             else:
-                for pid in self._tree.started_by(main.popen.pid):
+                for pid in self._tree.started_by(main.pid):
                     send(pid, signal.Signals[signal_name])
 
     def freeze(self) -> None:
@@ -217,18 +197,9 @@ class Sandbox:
         self._pipes = []
         for main in list(self._mains.values()):
             self._forget(main)
+        self._starter.close()
         atexit.unregister(self._kill_all)
         subreaper.release()
-
-
-def _why(program: Path, error: OSError) -> str:
-    """What the operating system said, and where its words mislead, what they mean."""
-    said = error.strerror or str(error)
-    if error.errno == errno.ENOEXEC:
-        return f"{said}; a script's first line names its interpreter, for example #!/bin/sh"
-    if error.errno == errno.ENOENT and program.exists():
-        return f"{said}: the interpreter that its first line names; install it, or correct the line"
-    return said
 
 
 def _signal_name(number: int) -> str:
