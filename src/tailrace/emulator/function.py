@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tailrace.emulator.machine.policy import Policy
+
 
 @dataclass(frozen=True, slots=True)
 class ExtensionFile:
@@ -23,7 +25,9 @@ class FunctionConfig:
     variables; `credentials` the role's (`AWS_ACCESS_KEY_ID` and so on). `opt_dir` is the merge of the layers,
     or None. `code_dir` is the working directory of every process (process isolation). `runtime_environment` is
     what the runtime's process gets beside the platform's variables, because its files lie elsewhere here.
-    `passed_over` are files of `opt/extensions` that cannot be run.
+    `passed_over` are files of `opt/extensions` that cannot be run. With `extensions_disabled` none is started and
+    their API is not there (lambda-platform.md 2.9). With `tenant_isolation` every invocation names its tenant, and
+    an environment serves the first one only. `policy` are the choices about the platform itself.
     """
 
     name: str
@@ -45,6 +49,9 @@ class FunctionConfig:
     freeze: bool = True
     runtime_environment: Mapping[str, str] = field(default_factory=dict)
     passed_over: tuple[str, ...] = ()
+    extensions_disabled: bool = False
+    tenant_isolation: bool = False
+    policy: Policy = field(default_factory=Policy)
 
     @property
     def arn(self) -> str:
@@ -53,7 +60,8 @@ class FunctionConfig:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One call from outside. `client_context` is decoded JSON text; `trace_header` an X-Ray header value."""
+    """One call from outside. `client_context` is decoded JSON text, `cognito_identity` is JSON text, `trace_header` an
+    X-Ray header value, `tenant_id` the caller's tenant. What is not known is empty."""
 
     request_id: str
     payload: bytes
@@ -62,6 +70,7 @@ class Invocation:
     cognito_identity: str = ""
     trace_header: str = ""
     content_type: str = "application/json"
+    tenant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

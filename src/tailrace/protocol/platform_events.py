@@ -114,8 +114,9 @@ def runtime_done(
     error_type: str = "",
     spans: Sequence[Record] = (),
     tracing: Record | None = None,
+    tenant_id: str = "",
 ) -> Record:
-    members: Record = {"requestId": request_id, "status": status}
+    members: Record = {"requestId": request_id, "status": status} | _present({"tenantId": tenant_id})
     return (
         members
         | _present({"errorType": error_type})
@@ -135,6 +136,7 @@ def report(
     error_type: str = "",
     spans: Sequence[Record] = (),
     tracing: Record | None = None,
+    tenant_id: str = "",
 ) -> Record:
     metrics: Record = {
         "durationMs": duration_ms,
@@ -144,7 +146,7 @@ def report(
     }
     if init_duration_ms is not None:
         metrics["initDurationMs"] = init_duration_ms
-    members: Record = {"requestId": request_id, "metrics": metrics}
+    members: Record = {"requestId": request_id} | _present({"tenantId": tenant_id}) | {"metrics": metrics}
     return members | _present({"spans": list(spans), "tracing": tracing}) | _outcome(status, error_type)
 
 

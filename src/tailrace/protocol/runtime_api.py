@@ -23,6 +23,7 @@ INVOKED_ARN = "Lambda-Runtime-Invoked-Function-Arn"
 TRACE_ID = "Lambda-Runtime-Trace-Id"
 CLIENT_CONTEXT = "Lambda-Runtime-Client-Context"
 COGNITO_IDENTITY = "Lambda-Runtime-Cognito-Identity"
+TENANT_ID = "Lambda-Runtime-Aws-Tenant-Id"
 ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 RESPONSE_MODE = "Lambda-Runtime-Function-Response-Mode"
 STREAMING = "streaming"
@@ -60,6 +61,7 @@ class NextEvent:
         "invoked_arn",
         "payload",
         "request_id",
+        "tenant_id",
         "trace_id",
     )
 
@@ -73,6 +75,7 @@ class NextEvent:
         client_context: str = "",
         cognito_identity: str = "",
         content_type: str = JSON,
+        tenant_id: str = "",
     ) -> None:
         self.request_id = request_id
         self.deadline_ms = deadline_ms
@@ -82,6 +85,7 @@ class NextEvent:
         self.client_context = client_context
         self.cognito_identity = cognito_identity
         self.content_type = content_type
+        self.tenant_id = tenant_id
 
     def headers(self) -> tuple[tuple[str, str], ...]:
         """The response's headers: what is not known is left out (lambda-platform.md 3.2)."""
@@ -92,6 +96,7 @@ class NextEvent:
             (TRACE_ID, self.trace_id),
             (CLIENT_CONTEXT, self.client_context),
             (COGNITO_IDENTITY, self.cognito_identity),
+            (TENANT_ID, self.tenant_id),
             (CONTENT_TYPE, self.content_type or JSON),
         )
         return tuple((name, header_text(value)) for name, value in pairs if value)
@@ -115,6 +120,7 @@ def decode_next(headers: Iterable[tuple[str, str]], body: bytes) -> NextEvent:
         found.get(CLIENT_CONTEXT.lower(), ""),
         found.get(COGNITO_IDENTITY.lower(), ""),
         found.get(CONTENT_TYPE.lower(), JSON),
+        found.get(TENANT_ID.lower(), ""),
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from tailrace.emulator.function import FunctionConfig
+from tailrace.protocol import credentials_api, metadata_api
 
 HIDDEN_FROM_EXTENSIONS = frozenset(
     {
@@ -23,17 +25,25 @@ HIDDEN_FROM_EXTENSIONS = frozenset(
 """lambda-platform.md 1.4"""
 
 
-def runtime_environ(config: FunctionConfig, runtime_api: str, log_stream: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class SandboxNames:
+    """What one environment is called and how its processes reach it. `runtime_api` is host and port."""
+
+    runtime_api: str
+    log_stream: str
+    metadata_token: str
+    credentials_token: str
+
+
+def runtime_environ(config: FunctionConfig, sandbox: SandboxNames) -> dict[str, str]:
     """What the runtime's process sees: overridable defaults, then the customer's, then what is reserved."""
-    return _overridable(config) | dict(config.environment) | _reserved(config, runtime_api, log_stream)
+    return _overridable(config) | dict(config.environment) | _reserved(config, sandbox)
 
 
-def extension_environ(
-    config: FunctionConfig, runtime_api: str, log_stream: str, extra: Mapping[str, str]
-) -> dict[str, str]:
+def extension_environ(config: FunctionConfig, sandbox: SandboxNames, extra: Mapping[str, str]) -> dict[str, str]:
     """What an extension's process sees: the same without the ten hidden variables and the customer's that begin
     with an underscore. `extra` is added where the customer has not set it."""
-    everything = runtime_environ(config, runtime_api, log_stream)
+    everything = runtime_environ(config, sandbox)
     seen = {name: value for name, value in everything.items() if not _is_hidden(name)}
     return {**extra, **seen}
 
@@ -69,17 +79,19 @@ def _overridable(config: FunctionConfig) -> dict[str, str]:
     return variables
 
 
-def _reserved(config: FunctionConfig, runtime_api: str, log_stream: str) -> dict[str, str]:
+def _reserved(config: FunctionConfig, sandbox: SandboxNames) -> dict[str, str]:
     variables = {
         "AWS_REGION": config.region,
         "AWS_DEFAULT_REGION": config.region,
         "AWS_LAMBDA_FUNCTION_NAME": config.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.memory_mb),
         "AWS_LAMBDA_FUNCTION_VERSION": config.version,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": config.policy.initialization_type,
         "AWS_LAMBDA_LOG_GROUP_NAME": log_group(config),
-        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
-        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "AWS_LAMBDA_LOG_STREAM_NAME": sandbox.log_stream,
+        "AWS_LAMBDA_RUNTIME_API": sandbox.runtime_api,
+        metadata_api.API_VARIABLE: sandbox.runtime_api,
+        metadata_api.TOKEN_VARIABLE: sandbox.metadata_token,
         "LAMBDA_TASK_ROOT": str(config.code_dir),
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
@@ -88,4 +100,14 @@ def _reserved(config: FunctionConfig, runtime_api: str, log_stream: str) -> dict
     }
     if config.execution_env:
         variables["AWS_EXECUTION_ENV"] = config.execution_env
-    return variables | dict(config.credentials)
+    return variables | _credentials(config, sandbox)
+
+
+def _credentials(config: FunctionConfig, sandbox: SandboxNames) -> dict[str, str]:
+    """The role's, or where to get them (lambda-platform.md 1.5)."""
+    if not config.policy.container_credentials:
+        return dict(config.credentials)
+    return {
+        credentials_api.URI_VARIABLE: credentials_api.uri(sandbox.runtime_api),
+        credentials_api.TOKEN_VARIABLE: sandbox.credentials_token,
+    }

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine import facts, routes
 from tailrace.emulator.machine.effects import Effect, Respond
 from tailrace.emulator.machine.extension_calls import ExtensionCalls
 from tailrace.emulator.machine.fatal import Fatal
-from tailrace.emulator.machine.http_reply import NOT_FOUND, HttpReply, not_allowed, refusal, text_reply
+from tailrace.emulator.machine.http_reply import NOT_FOUND, NOT_THERE, HttpReply, not_allowed, refusal, text_reply
 from tailrace.emulator.machine.lifecycle import ENDED, Lifecycle
+from tailrace.emulator.machine.own_endpoints import OwnEndpoints
 from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.machine.registry import Extension
 from tailrace.emulator.machine.runtime_calls import RuntimeCalls
 from tailrace.emulator.machine.sandbox_state import SandboxState
 from tailrace.emulator.machine.states import CALL_EXIT_ERROR, CALL_INIT_ERROR
-from tailrace.protocol import logs_api, runtime_api
+from tailrace.protocol import extensions_api, logs_api, runtime_api
 
 
 class Environment:
     """One environment of one function, from its init to its end.
 
     `ids` gives a new UUID with each call. `runtime_api` is the host and port of the in-sandbox API as processes see
-    it. `extra` are variables for extension processes only. Facts may come in any order: what does not fit the state
-    of things is answered as the platform answers it, or ignored.
+    it. `extra` are variables for extension processes only; a `policy` holds instead of the function's. Facts may come
+    in any order: what does not fit the state of things is answered as the platform answers it, or ignored.
     """
 
     def __init__(
@@ -35,10 +37,13 @@ class Environment:
         policy: Policy | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> None:
-        self._state = SandboxState(config, ids, runtime_api, policy or Policy(), extra or {})
+        if policy is not None:
+            config = replace(config, policy=policy)
+        self._state = SandboxState(config, ids, runtime_api, extra or {})
         self._lifecycle = Lifecycle(self._state)
         self._runtime_calls = RuntimeCalls(self._state, self._lifecycle)
         self._extension_calls = ExtensionCalls(self._state)
+        self._own = OwnEndpoints(self._state)
 
     @property
     def phase(self) -> str:
@@ -107,11 +112,14 @@ class Environment:
 
     def _http_requested(self, fact: facts.HttpRequested) -> None:
         found = routes.find_route(fact.path)
+        if self._state.config.extensions_disabled and fact.path.startswith(extensions_api.ROOT + "/"):
+            self._respond(fact, NOT_THERE)
+            return
         if found is None:
             self._respond(fact, NOT_FOUND)
             return
         route, method, request_id = found
-        if fact.method != method:
+        if method not in (fact.method, routes.ANY_METHOD):
             self._respond(fact, not_allowed(method))
         elif fact.truncated and route in (routes.RUNTIME_NEXT, routes.EXTENSION_NEXT):
             # nobody can tell whether such a client still listens: a blocked call of its could swallow an event
@@ -124,6 +132,12 @@ class Environment:
 
     def _ping(self, fact: facts.HttpRequested) -> None:
         self._respond(fact, text_reply(200, b"pong"))
+
+    def _metadata(self, fact: facts.HttpRequested) -> None:
+        self._respond(fact, self._own.metadata(fact))
+
+    def _credentials(self, fact: facts.HttpRequested) -> None:
+        self._respond(fact, self._own.credentials(fact))
 
     def _logs(self, fact: facts.HttpRequested) -> None:
         """Not delivered here, and said so as the platform's local environments do (lambda-platform.md 7.1)."""
@@ -190,6 +204,8 @@ _HANDLERS: dict[type, Callable[..., None]] = {
 
 _CALLS: dict[str, Callable[[Environment, facts.HttpRequested], None]] = {
     routes.PING: Environment._ping,
+    routes.METADATA: Environment._metadata,
+    routes.CREDENTIALS: Environment._credentials,
     routes.LOGS: Environment._logs,
     routes.TELEMETRY: Environment._telemetry,
     routes.RUNTIME_NEXT: Environment._runtime_next,

@@ -32,6 +32,11 @@ def text_reply(status: int, body: bytes) -> HttpReply:
     return HttpReply(status, ((CONTENT_TYPE, TEXT),), body)
 
 
+def plain_error(status: int, body: bytes) -> HttpReply:
+    """An error in plain text, as routes without JSON refuse (as recorded)."""
+    return HttpReply(status, NOT_FOUND_HEADERS, body)
+
+
 def refusal(error: ApiError) -> HttpReply:
     return json_reply(error.status, error.body())
 
@@ -42,4 +47,6 @@ def not_allowed(method: str) -> HttpReply:
 
 
 ACCEPTED = json_reply(202, STATUS_OK_BODY)
-NOT_FOUND = HttpReply(404, NOT_FOUND_HEADERS, NOT_FOUND_BODY)
+NOT_FOUND = plain_error(404, NOT_FOUND_BODY)
+NOT_THERE = HttpReply(404, (), b"")
+"""A whole API that is switched off (as recorded)."""

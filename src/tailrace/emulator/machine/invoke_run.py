@@ -77,6 +77,7 @@ class InvokeRun:
                 self._invocation.client_context,
                 self._invocation.cognito_identity,
                 self._invocation.content_type,
+                self._invocation.tenant_id,
             )
         )
 
@@ -158,7 +159,7 @@ class InvokeRun:
         journal, request_id = self._state.journal, self._invocation.request_id
         journal.request_id = request_id
         version = self._state.config.version
-        record = platform_events.start(request_id, version, self._trace.record())
+        record = platform_events.start(request_id, version, self._trace.record(), self._invocation.tenant_id)
         journal.platform(platform_events.START, record, report.start_line(request_id, version))
 
     def _publish_runtime_done(self, status: str, error_type: str) -> None:
@@ -171,6 +172,7 @@ class InvokeRun:
             error_type,
             self._at.runtime_spans(stage),
             self._trace.record(),
+            self._invocation.tenant_id,
         )
         self._state.journal.platform(platform_events.RUNTIME_DONE, record)
 
@@ -213,6 +215,7 @@ class InvokeRun:
             final.error_type,
             self._at.extension_spans(self._state.stage),
             self._trace.record(),
+            self._invocation.tenant_id,
         )
         line = report.report_line(
             final.request_id,

@@ -107,6 +107,8 @@ class Lifecycle:
         if self.phase == RESET:
             self._state.processes.kill_all()
             return
+        if self.phase != IDLE:
+            self._state.thaw()
         if not self._state.is_frozen:
             self._state.processes.signal(RUNTIME, "SIGKILL")
         self._fail(self._state.note_fatal(out_of_memory(self._state.policy.out_of_memory_error_type)))

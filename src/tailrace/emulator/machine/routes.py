@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.emulator.machine.states import CALL_ERROR, CALL_RESPONSE
-from tailrace.protocol import extensions_api, logs_api, runtime_api, telemetry_api
+from tailrace.protocol import credentials_api, extensions_api, logs_api, metadata_api, runtime_api, telemetry_api
 
 PING = "ping"
 RUNTIME_NEXT = "runtime next"
@@ -16,6 +16,11 @@ EXTENSION_INIT_ERROR = "extension init/error"
 EXTENSION_EXIT_ERROR = "extension exit/error"
 TELEMETRY = "telemetry"
 LOGS = "logs"
+METADATA = "metadata"
+CREDENTIALS = "credentials"
+
+ANY_METHOD = ""
+"""The route looks at the method itself."""
 
 # each path with its route and the one method that it allows
 _FIXED = {
@@ -28,6 +33,9 @@ _FIXED = {
     extensions_api.EXIT_ERROR: (EXTENSION_EXIT_ERROR, "POST"),
     telemetry_api.PATH: (TELEMETRY, "PUT"),
     logs_api.PATH: (LOGS, "PUT"),
+    metadata_api.PATH: (METADATA, ANY_METHOD),
+    metadata_api.PATH + "/": (METADATA, ANY_METHOD),
+    credentials_api.PATH: (CREDENTIALS, ANY_METHOD),
 }
 _OF_AN_INVOCATION = {CALL_RESPONSE: RUNTIME_RESPONSE, CALL_ERROR: RUNTIME_ERROR}
 

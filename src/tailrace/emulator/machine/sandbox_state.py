@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine.effects import Freeze, Thaw
-from tailrace.emulator.machine.environ import extension_environ, log_stream_name, runtime_environ
+from tailrace.emulator.machine.environ import SandboxNames, extension_environ, log_stream_name, runtime_environ
 from tailrace.emulator.machine.fatal import Fatal
 from tailrace.emulator.machine.journal import Journal
-from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.machine.processes import Processes
 from tailrace.emulator.machine.registry import Extension, Registry
 from tailrace.emulator.machine.runtime_exchange import RuntimeExchange
@@ -27,13 +27,12 @@ class SandboxState:
         config: FunctionConfig,
         ids: Callable[[], str],
         runtime_api: str,
-        policy: Policy,
         extra: Mapping[str, str],
     ) -> None:
         self.config = config
-        self.policy = policy
+        self.policy = config.policy
         self.stage = Stage(ids)
-        self.journal = Journal(self.stage, config, policy)
+        self.journal = Journal(self.stage, config, self.policy)
         self.telemetry = self.journal.telemetry
         self.processes = Processes(self.stage)
         self.registry = Registry()
@@ -44,14 +43,20 @@ class SandboxState:
         self._extra = extra
         self._peak_bytes = 0
         self._limit_was_exceeded = False
-        self._log_stream = ""
 
-    @property
+    @cached_property
     def log_stream(self) -> str:
         """The environment keeps one for its life, resets included."""
-        if not self._log_stream:
-            self._log_stream = log_stream_name(self.config, self.stage.time_text(), self.stage.ids())
-        return self._log_stream
+        return log_stream_name(self.config, self.stage.time_text(), self.stage.ids())
+
+    @cached_property
+    def metadata_token(self) -> str:
+        """Kept for life as well (lambda-platform-2026.md 10, row 108)."""
+        return self.stage.ids()
+
+    @cached_property
+    def credentials_token(self) -> str:
+        return self.stage.ids()
 
     @property
     def max_memory_used_mb(self) -> int:
@@ -62,7 +67,7 @@ class SandboxState:
         """New processes, identifiers and subscriptions; nothing of the old ones holds (lambda-platform.md 4.6)."""
         self.processes.begin_generation()
         self.registry = Registry(is_open=True)
-        for file in self.config.extensions:
+        for file in () if self.config.extensions_disabled else self.config.extensions:
             self.registry.add(Extension(file.name, is_external=True))
         self.runtime = RuntimeExchange(self.stage)
         self.telemetry.open_window()
@@ -83,10 +88,13 @@ class SandboxState:
         return self.fatal
 
     def environ_of_runtime(self) -> dict[str, str]:
-        return runtime_environ(self.config, self._runtime_api, self.log_stream)
+        return runtime_environ(self.config, self._names())
 
     def environ_of_extensions(self) -> dict[str, str]:
-        return extension_environ(self.config, self._runtime_api, self.log_stream, self._extra)
+        return extension_environ(self.config, self._names(), self._extra)
+
+    def _names(self) -> SandboxNames:
+        return SandboxNames(self._runtime_api, self.log_stream, self.metadata_token, self.credentials_token)
 
     def freeze(self) -> None:
         """Stop everything, telemetry and its timers too: nothing could be answered meanwhile."""
