@@ -23,6 +23,9 @@ _FUNCTION = re.compile(
     r"(?P<name>[a-zA-Z0-9-_]{1,140})(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9-_]{1,128}))?"
 )
 _QUALIFIER = re.compile(r"[a-zA-Z0-9$_-]{1,128}")
+_TENANT_ID = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
+"""lambda-platform-2026.md 7"""
+
 _TYPES = ("RequestResponse", "Event", "DryRun")
 _LOG_TYPES = ("None", "Tail")
 
@@ -40,7 +43,7 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class InvokeCall:
-    """One call of the Invoke API. `client_context` is the decoded JSON text."""
+    """One call of the Invoke API. `client_context` is the decoded JSON text; `cognito_identity` is JSON text."""
 
     function: str
     qualifier: str
@@ -50,6 +53,8 @@ class InvokeCall:
     client_context: str
     trace_header: str
     content_type: str
+    cognito_identity: str = ""
+    tenant_id: str = ""
 
 
 def read_call(request: Request) -> InvokeCall:
@@ -70,6 +75,8 @@ def read_call(request: Request) -> InvokeCall:
         client_context=_client_context(request.headers.get("x-amz-client-context", "")),
         trace_header=request.headers.get("x-amzn-trace-id", ""),
         content_type=_content_type(request),
+        cognito_identity=_cognito_identity(request.headers.get("x-amz-cognito-identity", "")),
+        tenant_id=_tenant_id(request.headers.get("x-amz-tenant-id", "")),
     )
 
 
@@ -145,6 +152,26 @@ def _client_context(header: str) -> str:
     except (binascii.Error, ValueError, RecursionError):
         raise _bad_context("Client context must be a valid Base64-encoded JSON object.") from None
     return text
+
+
+def _cognito_identity(header: str) -> str:
+    """The service makes it from a caller's Cognito credentials; AWS's emulator takes this header, and so do we."""
+    if not header:
+        return ""
+    try:
+        is_object = isinstance(json.loads(header), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise _bad_context("X-Amz-Cognito-Identity must be a JSON object")
+    return header
+
+
+def _tenant_id(header: str) -> str:
+    if header and not _TENANT_ID.fullmatch(header):
+        allowed = f"1 to 256 characters of the pattern {_TENANT_ID.pattern}"
+        raise _invalid(header, "tenantId", allowed)
+    return header
 
 
 def _bad_context(message: str) -> ServiceError:

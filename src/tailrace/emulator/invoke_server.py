@@ -45,6 +45,7 @@ class InvokeServer:
         self._new_request_id = new_request_id
         self._on_error = on_error
         self._unfinished = 0
+        self._tenant_id = ""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -77,6 +78,7 @@ class InvokeServer:
             if request.truncated:
                 raise ServiceError(400, "InvalidRequestContentException", "The request's body is incomplete")
             call = read_call(request)
+            self._check_tenant(call)
             if call.invocation_type == "DryRun":
                 connection.respond(204, self._common_headers(request_id), b"")
                 return
@@ -86,6 +88,27 @@ class InvokeServer:
 
     def client_gone(self, connection: HttpConnection) -> None:
         """The invocation goes on without its caller, as on Lambda."""
+
+    def _check_tenant(self, call: InvokeCall) -> None:
+        """One environment serves one tenant (lambda-platform-2026.md 7); another tenant would need another one."""
+        if not self._environment.config.tenant_isolation:
+            return
+        if not call.tenant_id:
+            raise ServiceError(
+                400,
+                "InvalidParameterValueException",
+                "The invoked function is enabled with tenancy configuration. "
+                "Add a valid tenant ID in your request and try again.",
+            )
+        if self._tenant_id not in ("", call.tenant_id):
+            raise ServiceError(
+                429,
+                "TooManyRequestsException",
+                "The one environment that is here serves another tenant; start a second one for this tenant.",
+                "ConcurrentInvocationLimitExceeded",
+            )
+        if call.invocation_type != "DryRun":
+            self._tenant_id = call.tenant_id
 
     def _run(self, connection: HttpConnection, call: InvokeCall, request_id: str) -> None:
         if self._unfinished > self._max_waiting:
@@ -122,6 +145,8 @@ class InvokeServer:
             client_context=call.client_context if call.invocation_type == "RequestResponse" else "",
             trace_header=call.trace_header or new_trace_header(self._environment.now_ns()),
             content_type=call.content_type,
+            cognito_identity=call.cognito_identity,
+            tenant_id=call.tenant_id,
         )
 
     async def _answer(self, connection: HttpConnection, call: InvokeCall, pending: PendingInvocation) -> None:

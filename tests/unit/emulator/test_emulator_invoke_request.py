@@ -98,6 +98,32 @@ def test_client_context_is_decoded_json() -> None:
         assert refusal(request(x_amz_client_context=bad)) == (400, "InvalidRequestContentException")
 
 
+def test_a_cognito_identity_is_passed_on_as_it_came() -> None:
+    given = '{"cognitoIdentityId":"a","cognitoIdentityPoolId":"b"}'
+    assert read_call(request(x_amz_cognito_identity=given)).cognito_identity == given
+    for bad in ("a", "[]", "{" * 100_000):
+        assert refusal(request(x_amz_cognito_identity=bad)) == (400, "InvalidRequestContentException")
+
+
+def test_a_tenant_is_named_by_the_characters_that_the_service_allows() -> None:
+    assert read_call(request()).tenant_id == ""
+    for good in ("t-1", "a b._:/=+-@Z9", "x" * 256):
+        assert read_call(request(x_amz_tenant_id=good)).tenant_id == good
+    for bad in ("x" * 257, "a,b", "ä", "a\tb"):
+        assert refusal(request(x_amz_tenant_id=bad)) == (400, "ValidationException")
+
+
+def test_the_text_of_a_payload_that_is_too_large_names_the_limit() -> None:
+    for kind, limit in (("RequestResponse", 6_291_456), ("Event", 1_048_576)):
+        at_the_limit = b'"' + b"x" * (limit - 2) + b'"'
+        assert len(read_call(request(body=at_the_limit, x_amz_invocation_type=kind)).payload) == limit
+        with pytest.raises(ServiceError) as caught:
+            read_call(request(body=at_the_limit + b" ", x_amz_invocation_type=kind))
+        assert caught.value.message == (
+            f"{limit + 1} byte payload is too large for the {kind} invocation type (service limit {limit} bytes)"
+        )
+
+
 def test_the_event_is_json_whatever_content_type_an_sdk_sends() -> None:
     assert read_call(request(content_type="application/x-www-form-urlencoded")).content_type == "application/json"
     given = "application/json; charset=utf-8"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from tailrace.emulator.machine.effects import ReportInit
 from tailrace.emulator.machine.facts import RUNTIME, extension_process
 from tailrace.emulator.machine.fatal import EXTENSION_LAUNCH_ERROR, SANDBOX_TIMEOUT, Fatal
+from tailrace.emulator.machine.init_kind import belongs_to_first_invocation, init_limit_ms
 from tailrace.emulator.machine.registry import Extension
 from tailrace.emulator.machine.sandbox_state import SandboxState
 from tailrace.emulator.machine.states import LAUNCH_ERROR
@@ -40,7 +41,7 @@ class InitRun:
         state.begin_generation()
         self._publish_start()
         if self._phase == PHASE_INIT:
-            state.stage.set_timer(INIT_DEADLINE, state.policy.init_timeout_ms)
+            state.stage.set_timer(INIT_DEADLINE, init_limit_ms(state.config))
         externals = state.registry.externals()
         if len(externals) > MAX_EXTENSIONS:
             self._refuse(externals[MAX_EXTENSIONS:])
@@ -68,7 +69,7 @@ class InitRun:
         self._check()
 
     def deadline_passed(self) -> None:
-        limit_s = self._state.policy.init_timeout_ms / 1000
+        limit_s = init_limit_ms(self._state.config) / 1000
         self.fail(Fatal(SANDBOX_TIMEOUT, f"Init timed out after {limit_s:.2f} seconds"))
 
     def fail(self, fatal: Fatal) -> None:
@@ -97,16 +98,23 @@ class InitRun:
         version = runtime_version(config.runtime_name)
         arn = runtime_version_arn(config.region, version)
         record = platform_events.init_start(
-            self._phase, config.name, config.version, version, arn, state.log_stream, config.memory_mb
+            self._phase,
+            config.name,
+            config.version,
+            version,
+            arn,
+            state.log_stream,
+            config.memory_mb,
+            config.policy.initialization_type,
         )
         lines = (report.init_start_line(version, arn),) if version else ()
         state.journal.platform(platform_events.INIT_START, record, *lines)
 
     def _publish_end(self, status: str, error_type: str) -> None:
         """All at once, as captured cold starts show it; `initRuntimeDone` only where there was a runtime."""
-        journal = self._state.journal
+        journal, kind = self._state.journal, self._state.policy.initialization_type
         if self._state.processes.was_spawned(RUNTIME):
-            done = platform_events.init_runtime_done(self._phase, status, error_type)
+            done = platform_events.init_runtime_done(self._phase, status, error_type, kind)
             journal.platform(platform_events.INIT_RUNTIME_DONE, done)
         for extension in self._state.registry.all():
             cells = (extension.name, extension.state, extension.events, extension.error_type)
@@ -115,9 +123,14 @@ class InitRun:
                 platform_events.extension_state(*cells),
                 report.extension_line(*cells),
             )
-        record = platform_events.init_report(self._phase, status, self.duration_ms, error_type)
-        failed = (report.init_report_line(self.duration_ms, self._phase, status, error_type),)
-        journal.platform(platform_events.INIT_REPORT, record, *(failed if status != SUCCESS else ()))
+        record = platform_events.init_report(self._phase, status, self.duration_ms, error_type, kind)
+        line = report.init_report_line(self.duration_ms, self._phase, status, error_type)
+        journal.platform(platform_events.INIT_REPORT, record, *([line] if self._has_a_line(status) else []))
+
+    def _has_a_line(self, status: str) -> bool:
+        """An init that went well is told by the first REPORT, unless it ran ahead (lambda-platform.md 8.1)."""
+        ran_ahead = self._phase == PHASE_INIT and not belongs_to_first_invocation(self._state.config)
+        return status != SUCCESS or ran_ahead
 
     def _refuse(self, excess: tuple[Extension, ...]) -> None:
         for extension in excess:

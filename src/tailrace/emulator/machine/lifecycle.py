@@ -17,6 +17,7 @@ from tailrace.emulator.machine.fatal import (
     out_of_memory,
     runtime_exited,
 )
+from tailrace.emulator.machine.init_kind import belongs_to_first_invocation
 from tailrace.emulator.machine.init_run import INIT_DEADLINE, InitRun
 from tailrace.emulator.machine.invoke_run import INVOKE_DEADLINE, UNHANDLED, InvokeRun
 from tailrace.emulator.machine.registry import Extension
@@ -44,6 +45,7 @@ class Lifecycle:
         self._was_initialised = False
         self._is_ending = False
         self._unbilled_init_ms: float | None = None
+        self._tenant_id = ""
 
     # what is asked from outside
 
@@ -52,6 +54,10 @@ class Lifecycle:
             self._begin_init()
 
     def invoke_requested(self, invocation: Invocation) -> None:
+        refusal = self._refusal(invocation)
+        if refusal is not None:
+            self._turn_away(invocation, refusal)
+            return
         self._state.thaw()
         self._waiting.append(invocation)
         self._advance()
@@ -194,7 +200,8 @@ class Lifecycle:
         if fatal is not None:
             self._begin_reset(_reason(fatal))
             return
-        self._unbilled_init_ms = run.duration_ms if run is not None else None
+        if run is not None and belongs_to_first_invocation(self._state.config):
+            self._unbilled_init_ms = run.duration_ms
         self.phase = IDLE
         self._advance()
 
@@ -281,14 +288,26 @@ class Lifecycle:
 
     def _turn_away_the_waiting(self) -> None:
         """Nobody will run these any more."""
-        fatal = Fatal(SANDBOX_FAILURE, "The environment was shut down")
         for invocation in self._waiting:
-            request_id = invocation.request_id
-            emit = self._state.stage.emit
-            emit(AnswerInvoker(Answer(request_id, fatal.answer(request_id), UNHANDLED)))
-            memory_mb = self._state.config.memory_mb
-            emit(CloseInvocation(Report(request_id, fatal.status, fatal.error_type, 0.0, 0, memory_mb, 0, None)))
+            self._turn_away(invocation, "The environment was shut down")
         self._waiting.clear()
+
+    def _turn_away(self, invocation: Invocation, why: str) -> None:
+        """Answer and close at once what is not run."""
+        fatal, request_id = Fatal(SANDBOX_FAILURE, why), invocation.request_id
+        memory_mb = self._state.config.memory_mb
+        emit = self._state.stage.emit
+        emit(AnswerInvoker(Answer(request_id, fatal.answer(request_id), UNHANDLED)))
+        emit(CloseInvocation(Report(request_id, fatal.status, fatal.error_type, 0.0, 0, memory_mb, 0, None)))
+
+    def _refusal(self, invocation: Invocation) -> str | None:
+        """An environment of a tenant-isolated function serves one tenant for life (lambda-platform-2026.md 7)."""
+        if not self._state.config.tenant_isolation:
+            return None
+        if not invocation.tenant_id:
+            return "The function isolates tenants and the invocation names none"
+        self._tenant_id = self._tenant_id or invocation.tenant_id
+        return None if invocation.tenant_id == self._tenant_id else "The environment serves another tenant"
 
 
 def _reason(fatal: Fatal) -> str:
