@@ -18,6 +18,7 @@ from tailrace.emulator.machine import effects, facts
 from tailrace.emulator.machine.environment import Environment
 from tailrace.emulator.observer import InvocationResult, Observer, ProcessExit, SilentObserver
 from tailrace.emulator.process_environment import extension_variables, process_environment
+from tailrace.emulator.resources import MB, Resources
 from tailrace.emulator.sandbox import ProcessStartError, Sandbox
 from tailrace.emulator.steady_clock import SteadyClock
 from tailrace.emulator.telemetry_log import TelemetryEntry, TelemetryLog
@@ -145,6 +146,7 @@ class ExecutionEnvironment:
         except OSError as error:
             raise EnvironmentStartError(f"cannot listen on 127.0.0.1: {error.strerror}") from error
         self._workspace.bind_address(self._api.address)
+        self._resources = Resources.open(self.config.memory_mb, self.config.cpu, self._workspace)
         self._sandbox = Sandbox(self, self.config.code_dir)
         self._started = True
         variables = extension_variables(self.config, self._workspace.spool_dir)
@@ -198,6 +200,7 @@ class ExecutionEnvironment:
             try:
                 await self._sandbox.close()
             finally:
+                self._resources.close()
                 await self._sender.close()
                 await self._api.stop()
         if self._workspace is not None and self._owns_workspace:
@@ -259,7 +262,7 @@ class ExecutionEnvironment:
             if fact.path == runtime_api.NEXT:  # whatever was printed belongs to the invocation that ends here
                 self._sandbox.finish_line(facts.RUNTIME)
             if fact.path.endswith(_WORK_IS_DONE):
-                self._feed(facts.MemoryMeasured(self._sandbox.measure_memory(rescan=False)))
+                self._look_at_memory(rescan=False)
         self._feed(fact)
 
     def _measure_memory_in(self, delay_s: float) -> None:
@@ -270,7 +273,13 @@ class ExecutionEnvironment:
     def _memory_due(self, delay_s: float) -> None:
         self._measure_memory_in(min(delay_s * 2, _MEMORY_PERIOD_S))
         if not self._frozen and not self._sandbox.is_empty:
-            self._feed(facts.MemoryMeasured(self._sandbox.measure_memory()))
+            self._look_at_memory(rescan=True)
+
+    def _look_at_memory(self, *, rescan: bool) -> None:
+        n_bytes = self._sandbox.measure_memory(rescan=rescan)
+        self._feed(facts.MemoryMeasured(n_bytes))
+        if self._resources.is_exceeded(self._sandbox.held_memory):
+            self._feed(facts.MemoryLimitExceeded(n_bytes, killed_by_kernel=False))
 
     def _begin_invocation(self, pending: PendingInvocation) -> None:
         self._observer.invocation_started(pending.invocation)
@@ -289,11 +298,14 @@ class ExecutionEnvironment:
         exit_ = ProcessExit(name, is_extension, generation, exit_code, signal_name)
         self._exits[name] = exit_
         self._observer.process_exited(exit_)
+        if signal_name == "SIGKILL" and self._resources.kernel_has_killed():
+            self._feed(facts.MemoryLimitExceeded(self.config.memory_mb * MB, killed_by_kernel=True))
         self._feed(facts.ProcessExited(process, generation, exit_code, signal_name))
 
     def processes_changed(self, processes: Mapping[int, int]) -> None:
         assert self._workspace is not None
         self._workspace.record(processes)
+        self._resources.adopt(processes)
 
     # effects
 
@@ -367,6 +379,7 @@ class ExecutionEnvironment:
             self._telemetry_log.confirmed(effect, self.now_ns())
 
     def _report_init(self, effect: effects.ReportInit) -> None:
+        self._resources.init_ended()
         self._observer.init_reported(effect)
         if not self._init_ended.done():
             self._init_ended.set_result(None)

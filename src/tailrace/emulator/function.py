@@ -25,9 +25,12 @@ class FunctionConfig:
     variables; `credentials` the role's (`AWS_ACCESS_KEY_ID` and so on). `opt_dir` is the merge of the layers,
     or None. `code_dir` is the working directory of every process (process isolation). `runtime_environment` is
     what the runtime's process gets beside the platform's variables, because its files lie elsewhere here.
+    Both speak of this machine's paths (see `tailrace.emulator.places`); `runtime_files` are files and folders outside
+    the code and the layers that the runtime needs at their place. `warnings` are what a user should be told.
     `passed_over` are files of `opt/extensions` that cannot be run. With `extensions_disabled` none is started and
     their API is not there (lambda-platform.md 2.9). With `tenant_isolation` every invocation names its tenant, and
-    an environment serves the first one only. `policy` are the choices about the platform itself.
+    an environment serves the first one only. `policy` are the choices about the platform itself. `cpu` is ``host``, or
+    ``lambda`` for Lambda's share of the processors.
     """
 
     name: str
@@ -50,8 +53,11 @@ class FunctionConfig:
     runtime_environment: Mapping[str, str] = field(default_factory=dict)
     passed_over: tuple[str, ...] = ()
     extensions_disabled: bool = False
+    runtime_files: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
     tenant_isolation: bool = False
     policy: Policy = field(default_factory=Policy)
+    cpu: str = "host"
 
     @property
     def arn(self) -> str:

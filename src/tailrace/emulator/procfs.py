@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -118,23 +119,40 @@ def environment_value(pid: int, name: str) -> str | None:
 
 
 def rss_pages(pid: int) -> int | None:
-    """Resident pages: cheap to read, so it tells whether the dearer `pss_bytes` can have changed."""
+    """Resident pages: cheap to read, so it tells whether the dearer `set_size` can have changed."""
     data = _read(f"/proc/{pid}/statm")
     return int(data.split()[1]) if data else None
 
 
-def pss_bytes(pid: int) -> int | None:
+@dataclass(frozen=True, slots=True)
+class SetSize:
     """The proportional set size: pages shared by n processes count one n-th each, so that sums are true.
 
-    Without `smaps_rollup` (a kernel before 4.14, or not ours to read) the resident size stands in.
+    `held_bytes` leaves out the pages of mapped files, which the kernel can drop and read again, and counts those
+    that it has moved to swap.
     """
-    data = _read(f"/proc/{pid}/smaps_rollup")
-    if data:
-        for line in data.split(b"\n"):
-            if line.startswith(b"Pss:"):
-                return int(line.split()[1]) * 1024
-    pages = rss_pages(pid)
-    return None if pages is None else pages * _PAGE_BYTES
+
+    n_bytes: int
+    held_bytes: int
+
+
+def set_size(pid: int) -> SetSize:
+    """Without `smaps_rollup` (a kernel before 4.14, or not ours to read) the resident size stands in."""
+    sizes = {name: int(value) * 1024 for name, value in _set_sizes(pid)}
+    if "Pss" in sizes:
+        return SetSize(sizes["Pss"], sizes["Pss"] - sizes.get("Pss_File", 0) + sizes.get("SwapPss", 0))
+    data = _read(f"/proc/{pid}/statm")
+    if not data:
+        return SetSize(0, 0)
+    _, resident, shared, *_ = (int(word) * _PAGE_BYTES for word in data.split())
+    return SetSize(resident, resident - shared)
+
+
+def _set_sizes(pid: int) -> Iterator[tuple[str, str]]:
+    for line in (_read(f"/proc/{pid}/smaps_rollup") or b"").decode("ascii", "replace").splitlines():
+        name, colon, value = line.partition(":")
+        if colon and "Pss" in name:
+            yield name, value.split()[0]
 
 
 def _probe_children_files() -> bool:

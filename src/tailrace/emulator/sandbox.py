@@ -163,6 +163,11 @@ class Sandbox:
         return self._meter.measure(self._tree.scan() if rescan else self._tree.known)
 
     @property
+    def held_memory(self) -> int:
+        """Of what was measured last, the bytes that the kernel could not take back."""
+        return self._meter.held_bytes
+
+    @property
     def is_empty(self) -> bool:
         """Whether every process that was started has ended."""
         return not self._mains

@@ -17,10 +17,10 @@ import shutil
 import signal
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tailrace.emulator import procfs
+from tailrace.emulator import cgroups, procfs
 from tailrace.emulator.process_tree import send
 from tailrace.errors import EnvironmentStartError
 
@@ -53,6 +53,7 @@ class Workspace:
         self.path = path
         self._lock_fd = lock_fd
         self._api_address = ""
+        self._control_groups: tuple[Path, ...] = ()
 
     @classmethod
     def create(cls, parent: Path | None = None) -> Workspace:
@@ -80,17 +81,25 @@ class Workspace:
         self._api_address = api_address
         self.record({})
 
+    def bind_control_groups(self, paths: Sequence[Path]) -> None:
+        """Which control groups are about to be made for this environment; each bears the folder's name."""
+        self._control_groups = tuple(paths)
+        self.record({})
+
     def record(self, processes: Mapping[int, int]) -> None:
         """Write down the environment's processes (pid and start time), in place of what stood there."""
-        text = json.dumps({"apiAddress": self._api_address, "processes": list(processes.items())})
+        groups = [str(path) for path in self._control_groups]
+        state = {"apiAddress": self._api_address, "processes": list(processes.items()), "controlGroups": groups}
+        text = json.dumps(state)
         draft = self.path / f"{_STATE}.new"
         draft.write_text(text)
         draft.replace(self.path / _STATE)
 
     def close(self) -> None:
-        """Remove the folder and give up the lock. May be called twice."""
+        """Remove the folder and its control groups and give up the lock. May be called twice."""
         if self._lock_fd < 0:
             return
+        cgroups.remove(self._control_groups)
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock_fd)
         self._lock_fd = -1
@@ -112,6 +121,7 @@ def clean_up(parent: Path | None = None) -> int:
     for path, lock_fd in dead:
         address, processes = _state(path)
         _end_processes(processes, address if address not in living else "")
+        cgroups.remove(_control_groups(path))
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock_fd)
     return len(dead)
@@ -136,6 +146,15 @@ def _state(path: Path) -> tuple[str, dict[int, int]]:
         return state["apiAddress"], {int(pid): int(start) for pid, start in state["processes"]}
     except (OSError, ValueError, KeyError, TypeError):
         return "", {}
+
+
+def _control_groups(path: Path) -> list[Path]:
+    """Those that were made for the environment and are still there; nothing else, whatever the file says."""
+    try:
+        groups = [Path(text) for text in json.loads((path / _STATE).read_text())["controlGroups"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [group for group in groups if group.name == cgroups.PREFIX + path.name and cgroups.is_control_group(group)]
 
 
 def _end_processes(processes: Mapping[int, int], api_address: str) -> None:

@@ -70,10 +70,10 @@ def test_proc_tells_about_this_process_and_nothing_about_one_that_is_not() -> No
     assert own.parent == os.getppid()
     assert own.group == os.getpgrp()
     assert not own.is_stopped
-    assert (procfs.pss_bytes(os.getpid()) or 0) > 1_000_000
+    assert procfs.set_size(os.getpid()).n_bytes > procfs.set_size(os.getpid()).held_bytes > 1_000_000
     nobody = 2**22 + 1
     assert procfs.stat(nobody) is None
-    assert procfs.pss_bytes(nobody) is None
+    assert procfs.set_size(nobody) == procfs.SetSize(0, 0)
     assert procfs.children(nobody) == []
     assert procfs.descendants(nobody) == []
     assert procfs.environment_value(nobody, "PATH") is None
