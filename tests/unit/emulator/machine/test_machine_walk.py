@@ -18,7 +18,7 @@ from tailrace.emulator.machine import effects as fx
 from tailrace.emulator.machine import facts
 from tailrace.emulator.machine.facts import RUNTIME
 from tailrace.emulator.machine.policy import Policy
-from tailrace.protocol import extensions_api, logs_api, runtime_api, telemetry_api
+from tailrace.protocol import credentials_api, extensions_api, logs_api, metadata_api, runtime_api, telemetry_api
 from tailrace.protocol.platform_events import problems_of
 
 REQUEST = "10000000-0000-4000-8000-000000000001"
@@ -97,6 +97,39 @@ def shutting_down() -> World:
     return world
 
 
+def out_of_memory() -> World:
+    world = invoking()
+    world.feed(facts.MemoryLimitExceeded(2**27, killed_by_kernel=False))
+    return world
+
+
+def failed_while_idle() -> World:
+    world = idle()
+    world.exit(RUNTIME, 1)
+    return world
+
+
+def provisioned() -> World:
+    world = World("a", policy=Policy(initialization_type="provisioned-concurrency", container_credentials=True))
+    world.feed(facts.InitRequested())
+    return world
+
+
+def disabled() -> World:
+    world = World("a", extensions_disabled=True)
+    world.feed(facts.InitRequested())
+    world.runtime_next()
+    return world
+
+
+def of_one_tenant() -> World:
+    world = World(tenant_isolation=True)
+    world.feed(facts.InitRequested())
+    world.runtime_next()
+    world.invoke(tenant_id="t")
+    return world
+
+
 def ended() -> World:
     world = cold()
     world.shut_down()
@@ -116,6 +149,11 @@ STATES: list[Callable[[], World]] = [
     resetting,
     inner_init,
     shutting_down,
+    out_of_memory,
+    failed_while_idle,
+    provisioned,
+    disabled,
+    of_one_tenant,
     ended,
 ]
 
@@ -140,6 +178,10 @@ def http_facts(identifier: str) -> list[facts.Fact]:
         ("PUT", logs_api.PATH, known, b""),
         ("BREW", "/coffee", {}, b""),
         ("DELETE", runtime_api.NEXT, {}, b""),
+        ("GET", metadata_api.PATH, {"authorization": "Bearer x"}, b""),
+        ("POST", metadata_api.PATH, {}, b""),
+        ("GET", credentials_api.PATH, {"authorization": "x"}, b""),
+        ("GET", credentials_api.PATH, {}, b""),
     ]
     return [facts.HttpRequested(900 + at, *request) for at, request in enumerate(requests)]
 
@@ -165,6 +207,7 @@ def all_facts(identifier: str) -> list[facts.Fact]:
     return [
         facts.InitRequested(),
         facts.InvokeRequested(Invocation("20000000-0000-4000-8000-000000000000", b"{}")),
+        facts.InvokeRequested(Invocation("20000000-0000-4000-8000-000000000001", b"{}", tenant_id="other")),
         facts.ShutdownRequested(),
         facts.HttpAbandoned(1),
         facts.HttpAbandoned(77),
@@ -216,6 +259,15 @@ def finish(world: World) -> None:
     assert asked == {report.request_id for report in world.reports()}
     assert sum(isinstance(effect, fx.EndEnvironment) for effect in world.effects) == 1
     check(world)
+    check_nothing_follows_the_end(world)
+
+
+def check_nothing_follows_the_end(world: World) -> None:
+    """Whoever still asks is answered, and that is all."""
+    identifier = world.identifiers.get("a", REQUEST)
+    for fact in all_facts(identifier):
+        for effect in world.machine.handle(fact, world.now_ns):
+            assert isinstance(effect, fx.Respond | fx.AnswerInvoker | fx.CloseInvocation)
 
 
 def living(world: World) -> list[tuple[str, int]]:
@@ -296,8 +348,8 @@ class Driver:
     def _advance(self, ms: int) -> None:
         self.world.advance(ms)
 
-    def _invoke(self, _value: object) -> None:
-        self.world.invoke()
+    def _invoke(self, tenant_id: str) -> None:
+        self.world.invoke(tenant_id=tenant_id)
 
     def _line(self, process: str) -> None:
         self.world.line("x" * 300, process)
@@ -320,6 +372,7 @@ class Driver:
         path = fact.path.replace(REQUEST, request_id)
         exchange = world.http(fact.method, path, fact.headers, fact.body)
         answer = world.responses.get(exchange)
+        assert answer is not None or path in (runtime_api.NEXT, extensions_api.NEXT)
         if answer is not None and fact.headers.get("lambda-extension-name") == "a" and answer.status == 200:
             world.identifiers["a"] = dict(answer.headers)[extensions_api.IDENTIFIER]
 
@@ -353,9 +406,9 @@ class Driver:
 
 
 actions = st.one_of(
-    st.tuples(st.just("http"), st.sampled_from([1, 1, 2, 3, 5, 7, 7, 10, *range(15)])),
+    st.tuples(st.just("http"), st.sampled_from([1, 1, 2, 3, 5, 7, 7, 10, *range(len(http_facts("")))])),
     st.tuples(st.just("advance"), st.sampled_from([1, 25, 100, 700, 3000, 10_000])),
-    st.tuples(st.just("invoke"), st.none()),
+    st.tuples(st.just("invoke"), st.sampled_from(["t", "t", "other", ""])),
     st.tuples(st.just("line"), st.sampled_from([RUNTIME, ext("a")])),
     st.tuples(st.just("memory"), st.integers(min_value=0, max_value=10**9)),
     st.tuples(st.just("out_of_memory"), st.booleans()),
@@ -370,16 +423,30 @@ policies = st.builds(
     Policy,
     extension_error_ends_phase=st.booleans(),
     idle_crash_fails_next_invocation=st.booleans(),
+    initialization_type=st.sampled_from(["on-demand", "provisioned-concurrency"]),
+    container_credentials=st.booleans(),
+    legacy_fault_lines=st.booleans(),
+    handled_error_status=st.sampled_from(["success", "error"]),
+    shutdown_runtime_share=st.sampled_from([0.0, 0.3, 1.0]),
     telemetry_max_buffered_bytes=st.sampled_from([1000, 16 * 1_048_576]),
+)
+
+functions = st.fixed_dictionaries(
+    {
+        "freeze": st.booleans(),
+        "log_format": st.sampled_from(["Text", "JSON"]),
+        "tenant_isolation": st.booleans(),
+        "extensions_disabled": st.sampled_from([False, False, True]),
+    }
 )
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(actions, min_size=20, max_size=60), policies, st.booleans(), st.sampled_from(["Text", "JSON"]))
+@given(st.lists(actions, min_size=20, max_size=60), policies, functions)
 def test_whatever_happens_the_promises_hold(
-    walk: list[tuple[str, Any]], policy: Policy, freeze: bool, log_format: str
+    walk: list[tuple[str, Any]], policy: Policy, function: dict[str, Any]
 ) -> None:
-    world = World("a", policy=policy, freeze=freeze, log_format=log_format)
+    world = World("a", policy=policy, **function)
     driver = Driver(world)
     for action in walk:
         driver.do(action)
