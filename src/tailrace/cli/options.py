@@ -14,9 +14,20 @@ _FILE = click.Path(path_type=Path)
 
 _SHARED = [
     click.argument("handler"),
-    click.option("--code", "code_dir", type=_FILE, default=Path(), help="Folder of the function's code. [default: .]"),
-    click.option("--bootstrap", type=_FILE, help="An executable as custom runtime, instead of Python's."),
-    click.option("--python", type=_FILE, help="Interpreter of the function. [default: the one that runs tailrace]"),
+    click.option(
+        "--code", "code_dir", type=_FILE, default=Path(), help="Folder or zip of the function's code. [default: .]"
+    ),
+    click.option(
+        "--runtime",
+        type=click.Choice(["auto", "python", "nodejs", "provided"]),
+        default="auto",
+        metavar="NAME",
+        help="auto, python, nodejs or provided. [default: auto, as the function's files say]",
+    ),
+    click.option("--bootstrap", type=_FILE, help="An executable as custom runtime, from anywhere."),
+    click.option("--python", type=_FILE, help="Python for the function. [default: the one that runs tailrace]"),
+    click.option("--node", type=_FILE, help="Node.js for the function. [default: node on PATH]"),
+    click.option("--node-client", type=_FILE, metavar="DIR", help="Where npm has installed aws-lambda-ric."),
     click.option(
         "--extension",
         "extensions",

@@ -24,8 +24,11 @@ class FunctionArguments:
 
     handler: str
     code_dir: Path
+    runtime: str
     bootstrap: Path | None
     python: Path | None
+    node: Path | None
+    node_client: Path | None
     extensions: tuple[str, ...]
     layers: tuple[Path, ...]
     variables: tuple[str, ...]
@@ -43,8 +46,11 @@ def prepared(arguments: FunctionArguments) -> Iterator[tuple[FunctionConfig, Wor
         options = FunctionOptions(
             handler=arguments.handler,
             code_dir=arguments.code_dir,
+            runtime=arguments.runtime,
             bootstrap=arguments.bootstrap,
             python=arguments.python,
+            node=arguments.node,
+            node_client=arguments.node_client,
             extensions=[extension_path(text) for text in arguments.extensions],
             layers=arguments.layers,
             variables=variables,
@@ -55,6 +61,8 @@ def prepared(arguments: FunctionArguments) -> Iterator[tuple[FunctionConfig, Wor
         )
         config = build_function(options, workspace)
         check_agent_settings(config)
+        for warning in config.warnings:
+            say_warning(warning)
         for name in config.passed_over:
             say_warning(f"extensions/{name} of the layers is not executable and is not started")
         yield config, workspace

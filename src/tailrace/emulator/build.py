@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import importlib.machinery
 import os
-import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tailrace.emulator import archives, exec_wrapper
+from tailrace.emulator.code_package import CodePackage, open_code
+from tailrace.emulator.custom_runtime import custom_runtime, find_bootstrap, packed_runtime
 from tailrace.emulator.customer_environment import CustomerEnvironment, sort_variables
-from tailrace.emulator.function import ExtensionFile, FunctionConfig
-from tailrace.emulator.handler_check import check_handler, split_handler
-from tailrace.emulator.interpreter import RUNTIME_CLIENT, Interpreter, find_interpreter, require_runtime_client
-from tailrace.emulator.layers import merge_layers
+from tailrace.emulator.extension_files import find_extensions, passed_over
+from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.layers import DISABLE_FILE, MAX_LAYERS, merge_layers
+from tailrace.emulator.node_runtime import NodeChoice, node_runtime
+from tailrace.emulator.places import LAYERS, on_host
+from tailrace.emulator.python_runtime import python_runtime
+from tailrace.emulator.runtime import Runtime
+from tailrace.emulator.runtime_choice import AUTO, NODEJS, PROVIDED, choose_runtime
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import UsageError
 
-_NAME_MAX_CHARS = 64
+_PATHS_OF_THE_RUNTIME = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "NODE_PATH", "NODE_OPTIONS")
+"""Variables of the customer's that name folders of the sandbox. A runtime without it is given this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionOptions:
-    """A function as a user describes it. Paths may be relative to the current directory."""
+    """A function as a user describes it. Paths may be relative to the current directory.
+
+    `code_dir` is a folder or a zip file. `runtime` is ``auto``, ``python``, ``nodejs`` or ``provided``. `python` and
+    `node` are interpreters, `node_client` a folder that holds AWS's client for Node.js.
+    """
 
     handler: str
     code_dir: Path = Path()
+    runtime: str = AUTO
     bootstrap: Path | None = None
     python: Path | None = None
+    node: Path | None = None
+    node_client: Path | None = None
     extensions: Sequence[Path] = ()
     layers: Sequence[Path] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -39,24 +51,24 @@ class FunctionOptions:
     name: str = ""
 
 
-def build_function(options: FunctionOptions, workspace: Workspace) -> FunctionConfig:
-    """Check everything and merge the layers into the workspace.
+def build_function(
+    options: FunctionOptions, workspace: Workspace, host: Mapping[str, str] = os.environ
+) -> FunctionConfig:
+    """Check everything, and unpack code and layers into the workspace.
 
-    Raises `UsageError` for the first thing that cannot work, with what was found and what to do.
+    `host` are this process's variables: where Node.js and its client may be found. Raises `UsageError` for the first
+    thing that cannot work, with what was found and what to do.
     """
-    code_dir = _code_dir(options.code_dir)
-    opt_dir = _opt_dir(options.layers, workspace)
-    extensions = _extensions(opt_dir, options.extensions)
+    code = open_code(options.code_dir, workspace)
+    opt_dir = _opt_dir(options.layers, workspace, code)
+    extensions = find_extensions(opt_dir, options.extensions)
     customer = sort_variables(options.variables)
-    if options.bootstrap is not None:
-        runtime = _custom_runtime(options.bootstrap)
-    else:
-        runtime = _python_runtime(options, code_dir, opt_dir, customer)
+    runtime = _runtime(options, code, opt_dir, customer, host)
     return FunctionConfig(
-        name=options.name or function_name(code_dir),
+        name=options.name or code.name,
         handler=options.handler,
-        code_dir=code_dir,
-        runtime_command=runtime.command,
+        code_dir=code.folder,
+        runtime_command=_command(runtime, customer, code, opt_dir),
         timeout_s=options.timeout_s,
         memory_mb=options.memory_mb,
         region=customer.region,
@@ -67,130 +79,76 @@ def build_function(options: FunctionOptions, workspace: Workspace) -> FunctionCo
         credentials=customer.credentials,
         extensions=extensions,
         opt_dir=opt_dir,
-        passed_over=_passed_over(opt_dir),
+        passed_over=passed_over(opt_dir),
+        extensions_disabled=opt_dir is not None and (opt_dir / DISABLE_FILE).exists(),
         freeze=options.freeze,
-        runtime_environment=runtime.environment,
+        runtime_environment={**_local_paths(customer, code, opt_dir), **runtime.environment},
+        runtime_files=runtime.files,
+        warnings=_warnings(options, runtime, customer),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Runtime:
-    command: tuple[str, ...]
-    name: str
-    execution_env: str
-    environment: Mapping[str, str]
-
-
-def function_name(code_dir: Path) -> str:
-    """The name of the code's folder, as far as a function's name may hold it (lambda-platform.md 9.1)."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", code_dir.name).strip("-")[:_NAME_MAX_CHARS]
-    return name or "function"
-
-
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - links stay: a user's own names are used
-
-
-def _code_dir(path: Path) -> Path:
-    if not path.is_dir():
-        found = "is not a folder" if path.exists() else "does not exist"
-        raise UsageError("--code", f"{path} {found}", "give the folder that holds the function's code")
-    return path.resolve()
-
-
-def _opt_dir(layers: Sequence[Path], workspace: Workspace) -> Path | None:
+def _opt_dir(layers: Sequence[Path], workspace: Workspace, code: CodePackage) -> Path | None:
     if not layers:
         return None
-    merge_layers(layers, workspace.opt_dir)
+    merge_layers(layers, workspace.opt_dir, archives.MAX_UNPACKED_BYTES - code.unpacked_bytes)
     return workspace.opt_dir
 
 
-def _extensions(opt_dir: Path | None, paths: Sequence[Path]) -> tuple[ExtensionFile, ...]:
-    """What lies in `opt/extensions`, sorted, then the single files, in the order given."""
-    found = [*_layer_extensions(opt_dir), *(_extension("--extension", _absolute(path)) for path in paths)]
-    seen: dict[str, Path] = {}
-    for extension in found:
-        if extension.name in seen:
-            raise UsageError(
-                "--extension",
-                f'{seen[extension.name]} and {extension.path} are both named "{extension.name}"',
-                "extensions are told apart by the name of their file; rename one",
-            )
-        seen[extension.name] = extension.path
-    return tuple(found)
+def _runtime(
+    options: FunctionOptions,
+    code: CodePackage,
+    opt_dir: Path | None,
+    customer: CustomerEnvironment,
+    host: Mapping[str, str],
+) -> Runtime:
+    if options.bootstrap is not None:
+        _refuse_two_runtimes(options)
+        return custom_runtime(options.bootstrap)
+    kind = choose_runtime(options.runtime, options.handler, code, opt_dir)
+    if kind == PROVIDED:
+        return _packed(code, opt_dir)
+    if kind == NODEJS:
+        choice = NodeChoice(options.node, options.node_client)
+        return node_runtime(options.handler, choice, code, opt_dir, customer.variables, options.memory_mb, host)
+    return python_runtime(options.handler, options.python, code, opt_dir, customer.variables)
 
 
-def _layer_extensions(opt_dir: Path | None) -> list[ExtensionFile]:
-    folder = opt_dir / "extensions" if opt_dir else None
-    if folder is None or not folder.is_dir():
-        return []
-    files = [path for path in sorted(folder.iterdir()) if not path.is_dir()]
-    return [_extension("--layer", path, "extensions/") for path in files if os.access(path, os.X_OK)]
+def _refuse_two_runtimes(options: FunctionOptions) -> None:
+    if options.runtime not in (AUTO, PROVIDED):
+        found = f"--bootstrap is a runtime of its own, and --runtime says {options.runtime}"
+        raise UsageError("--bootstrap", found, "leave one of them out")
 
 
-def _passed_over(opt_dir: Path | None) -> tuple[str, ...]:
-    """Files of `opt/extensions` that are no programs, a read-me perhaps: nobody starts them."""
-    folder = opt_dir / "extensions" if opt_dir else None
-    if folder is None or not folder.is_dir():
-        return ()
-    return tuple(sorted(p.name for p in folder.iterdir() if not p.is_dir() and not os.access(p, os.X_OK)))
+def _packed(code: CodePackage, opt_dir: Path | None) -> Runtime:
+    bootstrap = find_bootstrap(code.folder, opt_dir)
+    if bootstrap is None:
+        looked = code.shown(code.folder) + (" and in the layers" if opt_dir else "")
+        found = f"there is no file named bootstrap (looked in {looked})"
+        raise UsageError("--runtime provided", found, "put it there, or name the executable by --bootstrap")
+    in_layer = opt_dir is not None and bootstrap.is_relative_to(opt_dir)
+    return packed_runtime(bootstrap, f"{LAYERS}/bootstrap, from a layer," if in_layer else code.shown(bootstrap))
 
 
-def _extension(option: str, path: Path, shown_folder: str = "") -> ExtensionFile:
-    shown = f"{shown_folder}{path.name}" if shown_folder else str(path)
-    if not path.exists():
-        raise UsageError(option, f"the extension {shown} does not exist", "give the path of an executable file")
-    if path.is_dir():
-        raise UsageError(option, f"the extension {shown} is a folder", "give an executable file, or use --layer")
-    if not os.access(path, os.X_OK):
-        raise UsageError(option, f"the extension {shown} is not executable", f"chmod +x {path.name}")
-    return ExtensionFile(path.name, path)
+def _command(
+    runtime: Runtime, customer: CustomerEnvironment, code: CodePackage, opt_dir: Path | None
+) -> tuple[str, ...]:
+    given = customer.variables.get(exec_wrapper.VARIABLE, "")
+    if not given or not runtime.is_managed:
+        return runtime.command
+    return exec_wrapper.wrapped(runtime.command, on_host(given, code.folder, opt_dir), given)
 
 
-def _custom_runtime(bootstrap: Path) -> _Runtime:
-    path = _absolute(bootstrap)
-    if not path.is_file():
-        found = "is not a file" if path.exists() else "does not exist"
-        raise UsageError("--bootstrap", f"{bootstrap} {found}", "give the executable that is the runtime")
-    if not os.access(path, os.X_OK):
-        raise UsageError("--bootstrap", f"{bootstrap} is not executable", f"chmod +x {bootstrap}")
-    return _Runtime((str(path),), "provided.al2023", "", {})
+def _local_paths(customer: CustomerEnvironment, code: CodePackage, opt_dir: Path | None) -> dict[str, str]:
+    given = {name: customer.variables[name] for name in _PATHS_OF_THE_RUNTIME if name in customer.variables}
+    local = {name: on_host(value, code.folder, opt_dir) for name, value in given.items()}
+    return {name: value for name, value in local.items() if value != given[name]}
 
 
-def _python_runtime(
-    options: FunctionOptions, code_dir: Path, opt_dir: Path | None, customer: CustomerEnvironment
-) -> _Runtime:
-    split_handler(options.handler)
-    interpreter = find_interpreter(options.python)
-    layer_folders = _layer_folders(opt_dir, interpreter.version)
-    folders = [code_dir, *layer_folders, *_search_path(customer, code_dir)]
-    require_runtime_client(interpreter, folders)
-    if not _comes_with_interpreter(options.handler, interpreter, folders):
-        check_handler(options.handler, folders, judge_syntax=interpreter.is_ours)
-    search = [*map(str, layer_folders), *filter(None, [customer.variables.get("PYTHONPATH")])]
-    return _Runtime(
-        command=(str(interpreter.path), "-m", RUNTIME_CLIENT, options.handler),
-        name=f"python{interpreter.version}",
-        execution_env=f"AWS_Lambda_python{interpreter.version}",
-        environment={"PYTHONPATH": ":".join(search)} if search else {},
-    )
-
-
-def _layer_folders(opt_dir: Path | None, version: str) -> list[Path]:
-    """Where Python modules of layers lie, in the order in which they are searched."""
-    if opt_dir is None:
-        return []
-    return [opt_dir / "python" / "lib" / f"python{version}" / "site-packages", opt_dir / "python"]
-
-
-def _search_path(customer: CustomerEnvironment, code_dir: Path) -> list[Path]:
-    return [code_dir / part for part in customer.variables.get("PYTHONPATH", "").split(":") if part]
-
-
-def _comes_with_interpreter(handler: str, interpreter: Interpreter, folders: Sequence[Path]) -> bool:
-    """Whether the handler's module is an installed package, for example a wrapper of some vendor's."""
-    top = split_handler(handler)[0].partition(".")[0]
-    if not interpreter.is_ours or any((folder / top).exists() or (folder / f"{top}.py").exists() for folder in folders):
-        return False
-    installed = [folder for folder in sys.path if folder.endswith("-packages")]
-    return importlib.machinery.PathFinder.find_spec(top, installed) is not None
+def _warnings(options: FunctionOptions, runtime: Runtime, customer: CustomerEnvironment) -> tuple[str, ...]:
+    said = []
+    if len(options.layers) > MAX_LAYERS:
+        said.append(f"{len(options.layers)} layers are merged; Lambda allows {MAX_LAYERS}")
+    if customer.variables.get(exec_wrapper.VARIABLE) and not runtime.is_managed:
+        said.append(f"{exec_wrapper.VARIABLE} has no effect: custom runtimes are started without wrapper, as on Lambda")
+    return tuple(said)

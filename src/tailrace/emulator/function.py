@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tailrace.emulator import places
+from tailrace.emulator.isolation.level import Isolation
+from tailrace.emulator.isolation.mounts import Mount
 from tailrace.emulator.machine.policy import Policy
 
 
@@ -30,7 +33,8 @@ class FunctionConfig:
     `passed_over` are files of `opt/extensions` that cannot be run. With `extensions_disabled` none is started and
     their API is not there (lambda-platform.md 2.9). With `tenant_isolation` every invocation names its tenant, and
     an environment serves the first one only. `policy` are the choices about the platform itself. `cpu` is ``host``, or
-    ``lambda`` for Lambda's share of the processors.
+    ``lambda`` for Lambda's share of the processors. `isolation` says whether processes see this machine as it is, or
+    the sandbox's folders: then `mounts` are shown beside them, and their `/tmp` holds `tmp_mb`.
     """
 
     name: str
@@ -58,6 +62,23 @@ class FunctionConfig:
     tenant_isolation: bool = False
     policy: Policy = field(default_factory=Policy)
     cpu: str = "host"
+    isolation: Isolation = field(default_factory=Isolation)
+    mounts: tuple[Mount, ...] = ()
+    tmp_mb: int = 512
+
+    @property
+    def task_root(self) -> str:
+        """The code's folder as processes see it."""
+        return places.CODE if self.isolation.has_namespaces else str(self.code_dir)
+
+    @property
+    def opt_root(self) -> str:
+        """The layers' folder as processes see it."""
+        return places.LAYERS if self.isolation.has_namespaces or self.opt_dir is None else str(self.opt_dir)
+
+    def as_seen(self, text: str) -> str:
+        """A path of this machine, or a text that holds such paths, as processes see them."""
+        return places.as_seen(text, self.code_dir, self.opt_dir) if self.isolation.has_namespaces else text
 
     @property
     def arn(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -14,27 +14,38 @@ from tailrace.errors import UsageError
 _FORM = "a Python handler is module.function, for example app.handler"
 
 
-def check_handler(handler: str, folders: Sequence[Path], *, judge_syntax: bool = True) -> None:
+def shown_path(path: Path) -> str:
+    """A path as a person would write it: relative where that is shorter."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("../..") else relative
+
+
+def check_handler(
+    handler: str, folders: Sequence[Path], *, judge_syntax: bool = True, shown: Callable[[Path], str] = shown_path
+) -> None:
     """Check that `handler` names a function in a module below one of `folders` (searched in order).
 
     Raises `UsageError` with what is wrong and where it was looked for. Whatever cannot be known without
-    running the code passes. `judge_syntax` is false where another version of Python will run it.
+    running the code passes. `judge_syntax` is false where another version of Python will run it. `shown` words a
+    path for the error.
     """
     module, function = split_handler(handler)
-    source = _find_module(module, folders)
+    source = find_module(module, folders)
     if source is None:
-        raise _module_missing(handler, module, folders)
+        if any(_has_path_files(folder) for folder in folders):
+            return
+        raise _module_missing(handler, module, folders, shown)
     if source.suffix != ".py":
         return
     try:
         tree = ast.parse(source.read_bytes(), filename=str(source))
     except (SyntaxError, ValueError) as error:
         if judge_syntax:
-            raise _syntax_error(source, error) from None
+            raise _syntax_error(shown(source), error) from None
         return
     names = _bound_names(tree)
     if names is not None and function not in names:
-        raise _function_missing(handler, module, function, names, source)
+        raise _function_missing(handler, module, function, names, shown(source))
 
 
 def split_handler(handler: str) -> tuple[str, str]:
@@ -46,7 +57,8 @@ def split_handler(handler: str) -> tuple[str, str]:
     return module, function
 
 
-def _find_module(module: str, folders: Iterable[Path]) -> Path | None:
+def find_module(module: str, folders: Iterable[Path]) -> Path | None:
+    """The file of a module (dotted), in the first of `folders` that has it."""
     relative = Path(*module.split("."))
     for folder in folders:
         base = folder / relative
@@ -58,12 +70,17 @@ def _find_module(module: str, folders: Iterable[Path]) -> Path | None:
     return None
 
 
-def _module_missing(handler: str, module: str, folders: Sequence[Path]) -> UsageError:
+def _has_path_files(folder: Path) -> bool:
+    """Modules may come from elsewhere: such files add to the places where Python looks."""
+    return any(folder.glob("*.pth"))
+
+
+def _module_missing(handler: str, module: str, folders: Sequence[Path], shown: Callable[[Path], str]) -> UsageError:
     hint = _hint(module, _modules_in(folders[0], module.count(".") + 1))
     return UsageError(
         f'handler "{handler}" not found',
         f'there is no module "{module}"{hint}',
-        f"looked in {_shown(folders[0])}; --code says where the function's code lies",
+        f"looked in {shown(folders[0])}; --code says where the function's code lies",
     )
 
 
@@ -73,29 +90,23 @@ def _modules_in(folder: Path, depth: int) -> list[str]:
     return sorted(".".join(path.relative_to(folder).with_suffix("").parts) for path in paths)
 
 
-def _function_missing(handler: str, module: str, function: str, names: set[str], source: Path) -> UsageError:
+def _function_missing(handler: str, module: str, function: str, names: set[str], source: str) -> UsageError:
     return UsageError(
         f'handler "{handler}" not found',
         f'module {module} has no attribute "{function}"{_hint(function, names)}',
-        f"looked in {_shown(source)}",
+        f"looked in {source}",
     )
 
 
-def _syntax_error(source: Path, error: SyntaxError | ValueError) -> UsageError:
+def _syntax_error(source: str, error: SyntaxError | ValueError) -> UsageError:
     line = getattr(error, "lineno", None)
-    place = _shown(source) + (f", line {line}" if line else "")
+    place = source + (f", line {line}" if line else "")
     return UsageError(place, f"syntax error: {getattr(error, 'msg', None) or error}", "correct it and run again")
 
 
 def _hint(wrong: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6)
     return f' (did you mean "{close[0]}"?)' if close else ""
-
-
-def _shown(path: Path) -> str:
-    """A path as a person would write it: relative where that is shorter."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("../..") else relative
 
 
 _TELLTALE = frozenset({"globals", "exec", "eval", "setattr", "vars", "__dict__", "__getattr__", "modules"})

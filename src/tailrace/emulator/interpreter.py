@@ -15,18 +15,21 @@ from tailrace.errors import UsageError
 RUNTIME_CLIENT = "awslambdaric"
 _PROBE = (
     "import sys, importlib.util as u; "
-    f"print('%d.%d' % sys.version_info[:2], int(u.find_spec('{RUNTIME_CLIENT}') is not None))"
+    f"print('%d.%d' % sys.version_info[:2], int(u.find_spec('{RUNTIME_CLIENT}') is not None)); "
+    "print(sys.prefix); print(sys.base_prefix)"
 )
 _PROBE_LIMIT_S = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """`version` is ``3.13``; `has_runtime_client` whether `awslambdaric` is installed in it."""
+    """`version` is ``3.13``; `has_runtime_client` whether `awslambdaric` is installed in it; `folders` where it is
+    installed, its virtual environment's and its own."""
 
     path: Path
     version: str
     has_runtime_client: bool
+    folders: tuple[Path, ...] = ()
 
     @property
     def is_ours(self) -> bool:
@@ -38,12 +41,16 @@ def find_interpreter(path: Path | None) -> Interpreter:
     own = Path(sys.executable)
     if path is None or _absolute(path) == own:
         found = importlib.machinery.PathFinder.find_spec(RUNTIME_CLIENT, sys.path)
-        return Interpreter(own, f"{sys.version_info[0]}.{sys.version_info[1]}", found is not None)
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return Interpreter(own, version, found is not None, _folders(sys.prefix, sys.base_prefix))
     path = _absolute(path)
     if not path.is_file() or not os.access(path, os.X_OK):
         raise UsageError("--python", f"{path} is not an executable file", "give the path of a Python interpreter")
-    version, has_client = _probe(path)
-    return Interpreter(path, version, has_client)
+    return _probe(path)
+
+
+def _folders(*prefixes: str) -> tuple[Path, ...]:
+    return tuple(Path(prefix) for prefix in dict.fromkeys(prefixes))
 
 
 def _absolute(path: Path) -> Path:
@@ -51,18 +58,19 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the links
 
 
-def _probe(path: Path) -> tuple[str, bool]:
+def _probe(path: Path) -> Interpreter:
     try:
         # as the function will run: without this process's variables
         result = subprocess.run(
             [str(path), "-c", _PROBE], env={}, capture_output=True, text=True, timeout=_PROBE_LIMIT_S, check=True
         )
-        version, has_client = result.stdout.split()
+        first, *prefixes = result.stdout.splitlines()
+        version, has_client = first.split()
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         detail = f": {error}" if isinstance(error, OSError) else ""
         found = f"{path} does not work as a Python interpreter{detail}"
         raise UsageError("--python", found, "give the path of a Python interpreter") from None
-    return version, has_client == "1"
+    return Interpreter(path, version, has_client == "1", _folders(*prefixes))
 
 
 def require_runtime_client(interpreter: Interpreter, folders: Sequence[Path]) -> None:

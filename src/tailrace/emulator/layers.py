@@ -4,111 +4,75 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from tailrace.emulator import archives
+from tailrace.emulator.archives import Target
+from tailrace.emulator.places import LAYERS
 from tailrace.errors import UsageError
 
-MAX_UNPACKED_BYTES = 250 * 1024 * 1024
-"""Function and layers together, unpacked (lambda-platform.md 2.9)."""
+MAX_LAYERS = 5
+"""What Lambda allows for one function (AWS's documentation, quotas). More are merged here, with a warning: people
+add one to a function that has five already, to try it."""
+
+DISABLE_FILE = "disable-extensions-jwigqn8j"
+"""In `/opt`: no extension is started and their interfaces do not exist (lambda-platform.md 2.9)."""
 
 
-def merge_layers(layers: Sequence[Path], opt_dir: Path) -> None:
-    """Lay folders and zip files over each other in `opt_dir`, which is made. Modes are kept.
+def merge_layers(layers: Sequence[Path], opt_dir: Path, budget_bytes: int | None = None) -> None:
+    """Lay folders and zip files over each other in `opt_dir`, which is made. Modes and links are kept.
 
-    Raises `UsageError` for a layer that is missing, is neither, or would write outside.
+    `budget_bytes` is what the function's code has left of the service's limit. Raises `UsageError` for a layer
+    that is missing, is neither, or would write outside, and when they are too large together.
     """
     opt_dir.mkdir(parents=True, exist_ok=True)
-    budget = MAX_UNPACKED_BYTES
+    target = Target(opt_dir, LAYERS, "--layer")
+    budget = archives.MAX_UNPACKED_BYTES if budget_bytes is None else budget_bytes
     for layer in layers:
         if layer.is_dir():
-            budget -= _merge_folder(layer, opt_dir)
+            budget -= _merge_folder(layer, target)
         elif not layer.exists():
             raise UsageError("--layer", f"{layer} does not exist", "give a folder or a zip file")
         elif zipfile.is_zipfile(layer):
-            budget -= _merge_zip(layer, opt_dir, budget)
+            budget -= archives.unpack_zip(layer, target, budget)
         else:
             raise UsageError("--layer", f"{layer} is neither a folder nor a zip file", "give what becomes /opt")
         if budget < 0:
-            raise _too_large(layer)
+            raise archives.too_large(layer, "--layer")
 
 
-def _too_large(layer: Path) -> UsageError:
-    limit_mb = MAX_UNPACKED_BYTES // (1024 * 1024)
-    return UsageError("--layer", f"with {layer} the layers are larger than {limit_mb} MB", "Lambda allows no more")
+def _merge_folder(layer: Path, target: Target) -> int:
+    try:
+        return sum(
+            _merge_one(Path(folder), *inside, layer, target) for folder, *inside in os.walk(layer, onerror=_raise)
+        )
+    except OSError as error:
+        found = f"{error.filename or layer} cannot be copied ({error.strerror or error})"
+        raise UsageError("--layer", found, "leave it out of the layer") from error
 
 
-def _merge_folder(layer: Path, opt_dir: Path) -> int:
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _merge_one(folder: Path, folders: Sequence[str], files: Sequence[str], layer: Path, target: Target) -> int:
+    place = target.folder / folder.relative_to(layer)
+    if place.is_symlink() or place.is_file():
+        place.unlink()  # never written through: an earlier layer's link may lead anywhere
+    place.mkdir(exist_ok=True)
     n_bytes = 0
-    for folder, folders, files in os.walk(layer):
-        target = opt_dir / Path(folder).relative_to(layer)
-        if target.is_symlink() or target.is_file():
-            target.unlink()  # never written through: an earlier layer's link may lead anywhere
-        target.mkdir(exist_ok=True)
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        for name in [*files, *links]:
-            source = Path(folder) / name
-            _make_room(target / name)
-            shutil.copy2(source, target / name, follow_symlinks=False)
-            n_bytes += source.lstat().st_size
+    for source in (folder / name for name in [*files, *(name for name in folders if (folder / name).is_symlink())]):
+        n_bytes += source.lstat().st_size
+        _copy(source, place / source.name, target)
     return n_bytes
 
 
-def _make_room(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+def _copy(source: Path, place: Path, target: Target) -> None:
+    archives.make_room(place)
+    destination = str(source.readlink()) if source.is_symlink() else ""
+    if destination.startswith(f"{target.seen}/"):
+        archives.link(destination, place, source.parent, target)
     else:
-        path.unlink(missing_ok=True)
-
-
-def _merge_zip(layer: Path, opt_dir: Path, budget: int) -> int:
-    try:
-        with zipfile.ZipFile(layer) as archive:
-            n_bytes = sum(entry.file_size for entry in archive.infolist())
-            if n_bytes > budget:
-                raise _too_large(layer)
-            for entry in archive.infolist():
-                _extract(archive, entry, layer, opt_dir)
-            return n_bytes
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise UsageError("--layer", f"{layer} cannot be unpacked ({error})", "build it again") from error
-
-
-def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, layer: Path, opt_dir: Path) -> None:
-    target = _inside(entry.filename, layer, opt_dir)
-    if entry.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _make_room(target)
-    mode = entry.external_attr >> 16
-    if stat.S_ISLNK(mode):
-        _link(archive.read(entry).decode("utf-8", "surrogateescape"), target, layer, opt_dir)
-        return
-    with archive.open(entry) as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file)
-    target.chmod(mode & 0o777 or 0o644)
-
-
-def _inside(name: str, layer: Path, opt_dir: Path) -> Path:
-    """Where an entry goes; refused when that is anywhere but below `opt_dir`, links on the way included."""
-    parts = PurePosixPath(name).parts
-    target = opt_dir.joinpath(*parts)
-    root = opt_dir.resolve()
-    if not parts or name.startswith("/") or ".." in parts or not target.parent.resolve().is_relative_to(root):
-        raise UsageError("--layer", f'{layer} has an entry "{name}" that leads outside /opt', "build it again")
-    return target
-
-
-def _link(destination: str, target: Path, layer: Path, opt_dir: Path) -> None:
-    """A symbolic link. One to `/opt` leads into the merged folder, which is what stands for it here."""
-    if destination == "/opt" or destination.startswith("/opt/"):
-        destination = str(opt_dir) + destination.removeprefix("/opt")
-    resolved = Path(os.path.normpath(target.parent.resolve() / destination))
-    if not resolved.is_relative_to(opt_dir.resolve()) and not resolved.is_relative_to(opt_dir):
-        raise UsageError(
-            "--layer", f'{layer} has a link "{target.name}" to "{destination}", outside /opt', "build it again"
-        )
-    target.symlink_to(destination)
+        shutil.copy2(source, place, follow_symlinks=False)

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from support.emulator_runs import executable
-from tailrace.emulator.build import FunctionOptions, build_function, function_name
+from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.code_package import function_name
+from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.interpreter import find_interpreter
+from tailrace.emulator.python_runtime import START_SCRIPT
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import UsageError
 
@@ -34,7 +37,7 @@ def test_the_defaults_are_lambdas(workspace: Workspace, code: Path) -> None:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert config.name == "orders"
     assert (config.timeout_s, config.memory_mb, config.region) == (3.0, 128, "us-east-1")
-    assert config.runtime_command == (sys.executable, "-m", "awslambdaric", "app.handler")
+    assert config.runtime_command == (sys.executable, str(START_SCRIPT))
     assert config.execution_env == f"AWS_Lambda_python{version}"
     assert config.runtime_name == f"python{version}"
     assert config.arn == "arn:aws:lambda:us-east-1:123456789012:function:orders"
@@ -73,7 +76,7 @@ def test_extensions_of_layers_come_sorted_then_the_single_ones(
     config = build_function(FunctionOptions("app.handler", code, layers=[layer], extensions=[single]), workspace)
     assert [extension.name for extension in config.extensions] == ["alpha", "zeta", "single"]
     assert config.extensions[0].path == workspace.opt_dir / "extensions" / "alpha"
-    assert config.runtime_environment["PYTHONPATH"].endswith(f":{workspace.opt_dir}/python")
+    assert config.runtime_environment["_TAILRACE_LAYER_FOLDERS"].endswith(f":{workspace.opt_dir}/python")
 
 
 def refusal(options: FunctionOptions, workspace: Workspace) -> str:
@@ -125,7 +128,7 @@ def test_a_bootstrap_needs_no_python_handler_and_has_no_execution_environment(wo
 
 def test_a_wrong_code_folder_is_named(workspace: Workspace, code: Path) -> None:
     assert "--code: " in refusal(FunctionOptions("app.handler", code / "none"), workspace)
-    assert "is not a folder" in refusal(FunctionOptions("app.handler", code / "app.py"), workspace)
+    assert "neither a folder nor a zip file" in refusal(FunctionOptions("app.handler", code / "app.py"), workspace)
 
 
 def test_wrong_handlers_and_variables_are_refused(workspace: Workspace, code: Path) -> None:
@@ -135,11 +138,25 @@ def test_wrong_handlers_and_variables_are_refused(workspace: Workspace, code: Pa
     )
 
 
-def test_a_customers_python_path_stays_behind_the_layers(workspace: Workspace, code: Path, tmp_path: Path) -> None:
+def test_a_customers_python_path_is_searched_in_place_of_the_layers(
+    workspace: Workspace, code: Path, tmp_path: Path
+) -> None:
     (code / "vendor").mkdir()
     (code / "vendor" / "wrapped.py").write_text("def handler(e, c): pass\n")
-    options = FunctionOptions("wrapped.handler", code, variables={"PYTHONPATH": "vendor"})
-    assert build_function(options, workspace).runtime_environment == {"PYTHONPATH": "vendor"}
+    in_layer = tmp_path / "layer" / "python"
+    in_layer.mkdir(parents=True)
+    (in_layer / "packed.py").write_text("def handler(e, c): pass\n")
+
+    def config(handler: str, python_path: str) -> FunctionConfig:
+        options = FunctionOptions(handler, code, layers=[in_layer.parent], variables={"PYTHONPATH": python_path})
+        return build_function(options, workspace)
+
+    assert "PYTHONPATH" not in config("wrapped.handler", "vendor").runtime_environment
+    assert config("packed.handler", "x:/opt/python").runtime_environment["PYTHONPATH"] == (
+        f"x:{workspace.opt_dir}/python"
+    )
+    with pytest.raises(UsageError, match='no module "packed"'):
+        config("packed.handler", "vendor")
 
 
 def test_an_installed_package_may_be_the_handlers_module(workspace: Workspace, code: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.emulator import layers as layers_module
+from tailrace.emulator import archives
 from tailrace.emulator.layers import merge_layers
 from tailrace.errors import UsageError
 
@@ -104,7 +104,7 @@ def test_a_damaged_zip_is_named(tmp_path: Path) -> None:
 def test_more_than_lambda_allows_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layers_module, "MAX_UNPACKED_BYTES", 10)
+    monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 10)
     archive = make_zip(tmp_path / "layer.zip", [("a", "x" * 11, 0o644)])
     with pytest.raises(UsageError, match="larger than"):
         merge_layers([archive], tmp_path / "opt")
