@@ -60,8 +60,10 @@ class SandboxState:
 
     @property
     def max_memory_used_mb(self) -> int:
-        """A process tree that went over the limit is told at the limit: more than that it never had."""
-        return self.config.memory_mb if self._limit_was_exceeded else -(-self._peak_bytes // _BYTES_PER_MB)
+        """A process tree that went over the limit is told at the limit: more than that it never had. Nor had one whose
+        sum is higher only by pages of mapped files, which are no part of the limit."""
+        limit_mb = self.config.memory_mb
+        return limit_mb if self._limit_was_exceeded else min(limit_mb, -(-self._peak_bytes // _BYTES_PER_MB))
 
     def begin_generation(self) -> None:
         """New processes, identifiers and subscriptions; nothing of the old ones holds (lambda-platform.md 4.6)."""
