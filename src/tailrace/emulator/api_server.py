@@ -31,6 +31,10 @@ class ApiServer:
         """What `AWS_LAMBDA_RUNTIME_API` says: host and port."""
         return self._server.address
 
+    def cut_idle(self) -> None:
+        """Close the connections on which no request is open. Those of long polls stay."""
+        self._server.cut_idle()
+
     async def stop(self) -> None:
         await self._server.stop()
 

@@ -126,6 +126,11 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is open, nor on its way in."""
+        return self._current is None and not self._in_head and not self._in_body
+
     def abort(self) -> None:
         """Close without waiting for unsent bytes."""
         if self._transport is not None:
@@ -296,6 +301,11 @@ class HttpServer:
     @property
     def address(self) -> str:
         return f"{self._host}:{self._port}"
+
+    def cut_idle(self) -> None:
+        """Close the connections on which no request is open."""
+        for connection in [connection for connection in self._connections if connection.is_idle]:
+            connection.abort()
 
     async def stop(self) -> None:
         """Stop listening and drop every connection."""

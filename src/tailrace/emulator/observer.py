@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from tailrace.emulator.faults.effects import ReportFault
 from tailrace.emulator.function import Answer, Invocation, Report
 from tailrace.emulator.machine.effects import ReportInit, WriteLog
 
@@ -65,6 +66,9 @@ class Observer(Protocol):
     def thawed(self) -> None:
         """Every process runs again."""
 
+    def fault_happened(self, fault: ReportFault | None, problem: str) -> None:
+        """Something of a fault plan happens now; or `problem` says what kept (a part of) one from happening."""
+
     def process_exited(self, exit: ProcessExit) -> None:  # noqa: A002 - the word for it
         """The runtime or an extension ended, whether it should have or not."""
 
@@ -94,6 +98,9 @@ class SilentObserver:
         pass
 
     def thawed(self) -> None:
+        pass
+
+    def fault_happened(self, fault: ReportFault | None, problem: str) -> None:
         pass
 
     def process_exited(self, exit: ProcessExit) -> None:  # noqa: A002 - as in Observer
