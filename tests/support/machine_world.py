@@ -59,6 +59,7 @@ class World:
         self.timers: dict[str, int] = {}
         self.frozen = False
         self.deliver_well = False
+        self.listening: set[int] | None = set()
         self._exchanges = 0
         self._requests = 0
         self._generation = 0
@@ -68,7 +69,7 @@ class World:
     def feed(self, fact: facts.Fact) -> list[fx.Effect]:
         self.last = self.machine.handle(fact, self.now_ns)
         self.effects += self.last
-        answers = []
+        answers: list[facts.Fact] = []
         for effect in self.last:
             if isinstance(effect, fx.Respond):
                 self.responses[effect.exchange] = effect
@@ -82,6 +83,9 @@ class World:
                 self.frozen = isinstance(effect, fx.Freeze)
             elif isinstance(effect, fx.PostTelemetry) and self.deliver_well:
                 answers.append(facts.TelemetryAnswered(effect.delivery, 200))
+            elif isinstance(effect, fx.ConnectSubscriber) and self.listening is not None:
+                error = "" if effect.port in self.listening else "connection refused"
+                answers.append(facts.SubscriberConnected(effect.connection, error))
         last = self.last
         for answer in answers:
             last = last + self.feed(answer)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from tailrace.emulator.api_server import ApiServer
+from tailrace.emulator.faults.effects import FaultEffect
+from tailrace.emulator.faults.fault import Fault
+from tailrace.emulator.faults.runner import FaultRunner
 from tailrace.emulator.function import FunctionConfig, Invocation
 from tailrace.emulator.invocations import InvocationQueue, PendingInvocation
+from tailrace.emulator.isolation.furnishing import namespace_starter
+from tailrace.emulator.isolation.starting import ProcessStarter
 from tailrace.emulator.ledger_line import LedgerWatch
 from tailrace.emulator.linux import require_linux
 from tailrace.emulator.machine import effects, facts
@@ -45,14 +50,14 @@ _EXTENSION_PREFIX = facts.extension_process("")
 class Machine(Protocol):
     """What the driver needs of `tailrace.emulator.machine`."""
 
-    def handle(self, fact: facts.Fact, now_ns: int) -> list[effects.Effect]: ...
+    def handle(self, fact: facts.Fact, now_ns: int) -> Sequence[effects.Effect | FaultEffect]: ...
 
 
 MachineFactory = Callable[[FunctionConfig, str, Mapping[str, str]], Machine]
 """Makes the machine from the function, the address of the in-sandbox API, and variables for extensions."""
 
 
-def make_machine(config: FunctionConfig, api_address: str, extension_variables: Mapping[str, str]) -> Machine:
+def make_machine(config: FunctionConfig, api_address: str, extension_variables: Mapping[str, str]) -> Environment:
     """The real one."""
     return Environment(config, lambda: str(uuid.uuid4()), api_address, extra=extension_variables)
 
@@ -70,9 +75,6 @@ class ExecutionEnvironment:
     lie, for example merged layers; without one it makes its own. `now_ns` counts nanoseconds since 1970 and
     never goes back. `record_telemetry` may be switched off where an environment lives long.
     """
-
-    isolation = "process"
-    """Plain child processes: the host's files, network and clock are theirs too."""
 
     def __init__(
         self,
@@ -137,7 +139,8 @@ class ExecutionEnvironment:
         self._ended: asyncio.Future[str] = loop.create_future()
         self._queue = InvocationQueue(self._begin_invocation)
         self._timers = Timers(self.now_ns, lambda name: self._feed(facts.TimerFired(name)))
-        self._sender = TelemetrySender(self._feed)
+        self._faults = FaultRunner(self._feed, self._observer.fault_happened)
+        self._sender = TelemetrySender(self._faults.answered)
         self._api = ApiServer(self._http_happened, self.now_ns)
         if self._workspace is None:
             self._workspace = Workspace.create()
@@ -146,11 +149,16 @@ class ExecutionEnvironment:
         except OSError as error:
             raise EnvironmentStartError(f"cannot listen on 127.0.0.1: {error.strerror}") from error
         self._workspace.bind_address(self._api.address)
-        self._resources = Resources.open(self.config.memory_mb, self.config.cpu, self._workspace)
-        self._sandbox = Sandbox(self, self.config.code_dir)
+        own_tmp_mb = self.config.tmp_mb if self.config.isolation.has_namespaces else 0
+        self._resources = Resources.open(self.config.memory_mb, self.config.cpu, self._workspace, own_tmp_mb=own_tmp_mb)
+        self._sandbox = Sandbox(self, self.config.code_dir, starter=self._starter(self._workspace))
+        self._faults.attach(self._sandbox, self._sender, self._api)
         self._started = True
         variables = extension_variables(self.config, self._workspace.spool_dir)
         self._machine = self._machine_factory(self.config, self._api.address, variables)
+
+    def _starter(self, workspace: Workspace) -> ProcessStarter | None:
+        return namespace_starter(self.config, workspace) if self.config.isolation.has_namespaces else None
 
     def submit(self, invocation: Invocation) -> PendingInvocation:
         """Hand in an invocation; it runs when those before it are closed.
@@ -171,6 +179,21 @@ class ExecutionEnvironment:
         """Run one invocation and wait until it has closed for the platform."""
         return await asyncio.shield(self.submit(invocation).closed)
 
+    def freeze(self) -> None:
+        """Let every process stand still now, whatever it is doing, until `thaw`, the next invocation or the end.
+
+        Deadlines run on. Without effect before the first init and while the environment is reset or shut down.
+        """
+        self._feed(facts.FreezeRequested())
+
+    def thaw(self) -> None:
+        """Let every process go on. An idle environment then runs until its next invocation is done."""
+        self._feed(facts.ThawRequested())
+
+    def inject(self, fault: Fault) -> None:
+        """Let something go wrong: at once, or at its moment. Takes a machine that knows faults."""
+        self._feed(facts.FaultRequested(fault))
+
     async def shutdown(self) -> None:
         """End the environment as Lambda does (reason ``spindown``) and clean up. May be called twice."""
         try:
@@ -185,6 +208,7 @@ class ExecutionEnvironment:
         """Where the invoker has its answer already, the rest of the invocation: Lambda reclaims idle environments."""
         current = self._queue.current
         if current is not None and current.answered.done():
+            self.thaw()
             await asyncio.wait([current.closed], timeout=_FINISH_LIMIT_S)
 
     async def _close(self) -> None:
@@ -201,12 +225,18 @@ class ExecutionEnvironment:
                 await self._sandbox.close()
             finally:
                 self._resources.close()
+                await self._faults.close()
                 await self._sender.close()
                 await self._api.stop()
         if self._workspace is not None and self._owns_workspace:
             self._workspace.close()
 
     # what became of it
+
+    @property
+    def isolation(self) -> str:
+        """The level in force: ``process`` or ``namespace``."""
+        return self.config.isolation.level
 
     @property
     def process_exits(self) -> Mapping[str, ProcessExit]:
@@ -240,13 +270,20 @@ class ExecutionEnvironment:
         try:
             while self._facts and self._machine is not None and self._failure is None and not self._ended.done():
                 for effect in self._machine.handle(self._facts.popleft(), self.now_ns()):
-                    _EXECUTE[type(effect)](self, effect)
+                    self._carry_out(effect)
         except Exception as error:  # noqa: BLE001 - a fault of ours must end the environment, not hang it
             self._fail(error)
         finally:
             self._handling = False
         if self._failure is not None or self._ended.done():
             self._facts.clear()
+
+    def _carry_out(self, effect: effects.Effect | FaultEffect) -> None:
+        execute = _EXECUTE.get(type(effect))
+        if execute is not None:
+            execute(self, effect)
+        else:
+            self._faults.execute(effect)
 
     def _fail(self, error: Exception) -> None:
         self._failure = error
@@ -287,10 +324,11 @@ class ExecutionEnvironment:
 
     # SandboxListener
 
-    def line_written(self, process: str, generation: int, text: str) -> None:
+    def lines_written(self, process: str, generation: int, texts: Sequence[str]) -> None:
         if process.startswith(_EXTENSION_PREFIX):
-            self._ledger.line_written(process, text)
-        self._feed(facts.LineWritten(process, generation, text))
+            for text in texts:
+                self._ledger.line_written(process, text)
+        self._feed(facts.LinesWritten(process, generation, tuple(texts)))
 
     def process_exited(self, process: str, generation: int, exit_code: int | None, signal_name: str | None) -> None:
         is_extension = process.startswith(_EXTENSION_PREFIX)
@@ -313,7 +351,7 @@ class ExecutionEnvironment:
         self._ledger.process_started(effect.process)
         self._measure_memory_in(_FIRST_LOOK_S)
         environ = process_environment(effect.process, effect.environ, self.config)
-        command = self._commands[effect.process]
+        command = [self.config.as_seen(word) for word in self._commands[effect.process]]
         try:
             self._sandbox.start(effect.process, effect.generation, command, environ)
         except ProcessStartError as error:
@@ -335,7 +373,11 @@ class ExecutionEnvironment:
     def _post_telemetry(self, effect: effects.PostTelemetry) -> None:
         self._sender.post(effect)
 
+    def _connect_subscriber(self, effect: effects.ConnectSubscriber) -> None:
+        self._sender.connect(effect)
+
     def _abandon_telemetry(self, effect: effects.AbandonTelemetry) -> None:
+        self._faults.abandon(effect.delivery)
         self._sender.abandon(effect.delivery)
 
     def _freeze(self, _effect: effects.Freeze) -> None:
@@ -401,6 +443,7 @@ _EXECUTE: dict[type[Any], Callable[[ExecutionEnvironment, Any], None]] = {
     effects.SetTimer: ExecutionEnvironment._set_timer,
     effects.CancelTimer: ExecutionEnvironment._cancel_timer,
     effects.PostTelemetry: ExecutionEnvironment._post_telemetry,
+    effects.ConnectSubscriber: ExecutionEnvironment._connect_subscriber,
     effects.AbandonTelemetry: ExecutionEnvironment._abandon_telemetry,
     effects.Freeze: ExecutionEnvironment._freeze,
     effects.Thaw: ExecutionEnvironment._thaw,

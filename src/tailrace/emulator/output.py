@@ -65,11 +65,12 @@ class OutputPipe:
     """One process's standard output and standard error.
 
     Both lead into one pipe, because that is the only way to keep the order in which the process wrote
-    to them. `write_fd` is for the child and is closed here once it has started.
+    to them. `write_fd` is for the child and is closed here once it has started. `on_lines` is told of all lines of
+    one read at once.
     """
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        self._on_line = on_line
+    def __init__(self, on_lines: Callable[[list[str]], None]) -> None:
+        self._on_lines = on_lines
         self._lines = LineAssembler()
         self.read_fd, self.write_fd = os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):  # above the user's limit for pipes: the default size will do
@@ -125,5 +126,5 @@ class OutputPipe:
         self.read_fd = -1
 
     def _deliver(self, lines: list[str]) -> None:
-        for line in lines:
-            self._on_line(line)
+        if lines:
+            self._on_lines(lines)

@@ -26,7 +26,7 @@ __all__ = ["ProcessStartError", "Sandbox", "SandboxListener"]
 class SandboxListener(Protocol):
     """What the sandbox reports, always from the event loop's thread."""
 
-    def line_written(self, process: str, generation: int, text: str) -> None: ...
+    def lines_written(self, process: str, generation: int, texts: Sequence[str]) -> None: ...
 
     def process_exited(self, process: str, generation: int, exit_code: int | None, signal_name: str | None) -> None: ...
 
@@ -81,7 +81,7 @@ class Sandbox:
 
     def start(self, name: str, generation: int, command: Sequence[str], environ: Mapping[str, str]) -> None:
         """Start a process. Raises `ProcessStartError` when the operating system refuses."""
-        pipe = OutputPipe(lambda text: self._listener.line_written(name, generation, text))
+        pipe = OutputPipe(lambda texts: self._listener.lines_written(name, generation, texts))
         pids: list[int] = []
         try:
             pid = self._starter.start(
@@ -146,6 +146,13 @@ class Sandbox:
             else:
                 for pid in self._tree.started_by(main.pid):
                     send(pid, signal.Signals[signal_name])
+
+    def members(self, name: str = "") -> list[int]:
+        """Pids of a process and everything it started, or (empty) of all."""
+        if not name:
+            return self._tree.scan()
+        mains = [main.pid for main in self._mains.values() if main.name == name]
+        return [pid for main in mains for pid in self._tree.started_by(main)]
 
     def freeze(self) -> None:
         """Stop everything; when this returns, nothing of the environment runs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tailrace.clock import rfc3339_ms
 from tailrace.emulator.machine.effects import ConfirmDelivery, PublishEvent, QueueEvent
@@ -34,25 +34,30 @@ class TelemetryLog:
     """Collects what happened to every event, in the order in which events came into being."""
 
     def __init__(self) -> None:
-        self._published: dict[int, Mapping[str, object]] = {}
-        self._queued: dict[int, dict[str, TelemetryEntry]] = {}
+        self._published: dict[int, PublishEvent] = {}
+        self._queued: dict[int, dict[str, Mapping[str, object]]] = {}
+        self._delivered_at: dict[str, dict[int, str]] = {}
 
     def published(self, effect: PublishEvent) -> None:
-        self._published[effect.event_id] = effect.event
+        self._published[effect.event_id] = effect
 
     def queued(self, effect: QueueEvent) -> None:
-        entry = TelemetryEntry(effect.subscriber, effect.event, None)
-        self._queued.setdefault(effect.event_id, {})[effect.subscriber] = entry
+        self._queued.setdefault(effect.event_id, {})[effect.subscriber] = effect.event
 
     def confirmed(self, effect: ConfirmDelivery, now_ns: int) -> None:
         at = rfc3339_ms(now_ns / 1e9)
-        for event_id in effect.event_ids:
-            entries = self._queued[event_id]
-            entries[effect.subscriber] = replace(entries[effect.subscriber], delivered_at=at)
+        self._delivered_at.setdefault(effect.subscriber, {}).update(dict.fromkeys(effect.event_ids, at))
 
     def entries(self) -> tuple[TelemetryEntry, ...]:
         """One entry for each event and subscriber, and one without a subscriber where there was none."""
-        return tuple(entry for event_id, event in self._published.items() for entry in self._of(event_id, event))
+        return tuple(entry for published in self._published.values() for entry in self._of(published))
 
-    def _of(self, event_id: int, event: Mapping[str, object]) -> list[TelemetryEntry]:
-        return [*self._queued.get(event_id, {}).values()] or [TelemetryEntry(None, event, None)]
+    def _of(self, published: PublishEvent) -> list[TelemetryEntry]:
+        event_id, event = published.event_id, published.event
+        owed = dict.fromkeys(published.owed, event) | self._queued.get(event_id, {})
+        if not owed:
+            return [TelemetryEntry(None, event, None)]
+        return [
+            TelemetryEntry(subscriber, form, self._delivered_at.get(subscriber, {}).get(event_id))
+            for subscriber, form in owed.items()
+        ]

@@ -1,98 +1,44 @@
-"""Delivering telemetry: POST requests to the subscribers' listeners, one kept-alive connection for each."""
+"""Delivering telemetry to the subscribers' listeners, over one lasting connection for each."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable
-from typing import cast
-from urllib.parse import urlsplit
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
-import httptools
+from tailrace.emulator.machine.effects import ConnectSubscriber, PostTelemetry
+from tailrace.emulator.machine.facts import SubscriberConnected, TelemetryAnswered
+from tailrace.emulator.telemetry_address import LOOPBACK, Address, ConnectionClosedError, describe, parse_address
+from tailrace.emulator.telemetry_http import HttpConnection
+from tailrace.emulator.telemetry_tcp import TcpConnection
 
-from tailrace.emulator.machine.effects import PostTelemetry
-from tailrace.emulator.machine.facts import TelemetryAnswered
+_CONNECT_LIMIT_S = 1.0
+"""For a listener whose backlog is full: anything else answers at once on loopback."""
 
-_SANDBOX_HOSTS = frozenset({"sandbox.localdomain", "sandbox", "localhost", "127.0.0.1", "0.0.0.0"})  # noqa: S104 - compared, never bound
-
-
-class _ConnectionClosedError(Exception):
-    """The subscriber closed before it answered."""
-
-
-class _Client(asyncio.Protocol):
-    """One connection to a subscriber. `status` of an answer is known as soon as its head is there."""
-
-    def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
-        self._status: asyncio.Future[int] | None = None
-        self._answered = True
-        self._complete = True
-
-    @property
-    def is_reusable(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing() and self._complete
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods only
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        self._fail("connection closed before an answer" if exc is None else f"connection lost: {_reason(exc)}")
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._fail("the answer is not HTTP")
-            self.close()
-
-    def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status >= 200 and self._status is not None and not self._status.done():
-            self._status.set_result(status)
-            self._answered = True
-
-    def on_message_complete(self) -> None:
-        if self._answered:
-            self._complete = True
-            if not self._parser.should_keep_alive():
-                self.close()
-
-    async def post(self, head: bytes, body: bytes) -> int:
-        """Send one request and wait for the status of its answer."""
-        if self._transport is None:
-            raise _ConnectionClosedError("connection closed")
-        self._status = asyncio.get_running_loop().create_future()
-        self._answered = self._complete = False
-        self._transport.write(head + body)
-        return await self._status
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _fail(self, reason: str) -> None:
-        if self._status is not None and not self._status.done():
-            self._status.set_exception(_ConnectionClosedError(reason))
+_TCP_OK = 200
+_Connection = TypeVar("_Connection", HttpConnection, TcpConnection)
 
 
 class TelemetrySender:
-    """Runs `PostTelemetry` effects. Each ends with exactly one `TelemetryAnswered`, unless it is abandoned."""
+    """Runs `ConnectSubscriber` and `PostTelemetry` effects. Each of the first ends with one `SubscriberConnected`, each
+    of the others with one `TelemetryAnswered`, unless it is abandoned."""
 
-    def __init__(self, emit: Callable[[TelemetryAnswered], None]) -> None:
+    def __init__(self, emit: Callable[[TelemetryAnswered | SubscriberConnected], None]) -> None:
         self._emit = emit
-        self._clients: dict[str, _Client] = {}
+        self._http: dict[tuple[str, int], HttpConnection] = {}
+        self._tcp: dict[tuple[str, int], TcpConnection] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._subscribers: dict[int, str] = {}
+        self._posts: dict[int, PostTelemetry] = {}
+        self._connecting: set[asyncio.Task[None]] = set()
         self._turn: dict[str, asyncio.Lock] = {}
 
+    def connect(self, effect: ConnectSubscriber) -> None:
+        task = asyncio.create_task(self._connect(effect))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
     def post(self, effect: PostTelemetry) -> None:
-        self._subscribers[effect.delivery] = effect.subscriber
+        self._posts[effect.delivery] = effect
         self._tasks[effect.delivery] = asyncio.create_task(self._run(effect))
 
     def abandon(self, delivery: int) -> None:
@@ -101,66 +47,90 @@ class TelemetrySender:
         if task is None:
             return
         task.cancel()
-        client = self._clients.pop(self._subscribers.pop(delivery, ""), None)
-        if client is not None:
-            client.close()
+        subscriber = self._posts.pop(delivery).subscriber
+        for connections in (self._http, self._tcp):
+            for key in [key for key in connections if key[0] == subscriber]:
+                connections.pop(key).close()
+
+    def cut(self, subscriber: str = "") -> None:
+        """Reset the connections to a subscriber, or (empty) those of all that have nothing in flight."""
+        busy = {post.subscriber for post in self._posts.values()}
+        for connections in (self._http, self._tcp):
+            for key in list(connections):
+                if key[0] == subscriber or not (subscriber or key[0] in busy):
+                    connections.pop(key).reset()
 
     async def close(self) -> None:
         """Give up everything in flight and close every connection."""
-        tasks = list(self._tasks.values())
+        tasks: list[asyncio.Task[None]] = [*self._tasks.values(), *self._connecting]
         for delivery in list(self._tasks):
             self.abandon(delivery)
-        for client in self._clients.values():
-            client.close()
-        self._clients.clear()
+        for task in tasks:
+            task.cancel()
+        for connection in (*self._http.values(), *self._tcp.values()):
+            connection.close()
+        self._http.clear()
+        self._tcp.clear()
         await asyncio.gather(*tasks, asyncio.sleep(0), return_exceptions=True)
+
+    async def _connect(self, effect: ConnectSubscriber) -> None:
+        """The connection of an earlier subscription stays until the new one stands."""
+        error = ""
+        try:
+            connection = await _open(TcpConnection, effect.port)
+        except OSError as failure:
+            error = describe(failure)
+        else:
+            for key in [key for key in self._tcp if key[0] == effect.subscriber]:
+                self._tcp.pop(key).close()
+            self._tcp[effect.subscriber, effect.port] = connection
+        self._emit(SubscriberConnected(effect.connection, error))
 
     async def _run(self, effect: PostTelemetry) -> None:
         status, error = 0, ""
         try:
             async with self._turn.setdefault(effect.subscriber, asyncio.Lock()):
                 status = await self._deliver(effect)
-        except (OSError, ValueError, _ConnectionClosedError) as failure:
-            error = _reason(failure)
+        except (OSError, ValueError, ConnectionClosedError) as failure:
+            error = describe(failure)
         if self._tasks.pop(effect.delivery, None) is not None:
-            del self._subscribers[effect.delivery]
+            del self._posts[effect.delivery]
             self._emit(TelemetryAnswered(effect.delivery, status, error))
 
-    async def _deliver(self, effect: PostTelemetry) -> int:
-        host, port, path, authority = _destination(effect.uri)
+    def _deliver(self, effect: PostTelemetry) -> Coroutine[Any, Any, int]:
+        address = parse_address(effect.uri)
+        if address.scheme == "tcp":
+            return self._deliver_tcp(effect, address)
+        return self._deliver_http(effect, address)
+
+    async def _deliver_http(self, effect: PostTelemetry, address: Address) -> int:
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(effect.body)}\r\n\r\n"
+            f"{effect.method} {address.target} HTTP/1.1\r\nHost: {address.host}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(effect.body)}\r\n\r\n"
         ).encode("latin-1")
-        client = self._clients.get(effect.subscriber)
-        if client is None or not client.is_reusable:
-            if client is not None:
-                client.close()
-            loop = asyncio.get_running_loop()
-            _, client = await loop.create_connection(_Client, host, port)
-            self._clients[effect.subscriber] = client
-        return await client.post(head, effect.body)
+        key = (effect.subscriber, address.port)
+        connection = self._http.get(key)
+        if connection is None or not connection.is_reusable:
+            if connection is not None:
+                connection.close()
+            connection = self._http[key] = await _open(HttpConnection, address.port)
+        return await connection.post(head, effect.body)
+
+    async def _deliver_tcp(self, effect: PostTelemetry, address: Address) -> int:
+        """A connection that has ended is told once, so that the machine decides whether there is another one."""
+        key = (effect.subscriber, address.port)
+        connection = self._tcp.get(key)
+        if connection is None:
+            connection = self._tcp[key] = await _open(TcpConnection, address.port)
+        try:
+            await connection.send(effect.body)
+        except ConnectionClosedError:
+            del self._tcp[key]
+            raise
+        return _TCP_OK
 
 
-def _destination(uri: str) -> tuple[str, int, str, str]:
-    """Host, port, request target and `Host` header of a subscriber's URI.
-
-    Only the sandbox itself is a destination (lambda-platform.md 5.5); its names stand for loopback here.
-    Raises `ValueError` for anything else.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme != "http" or (parts.hostname or "").lower() not in _SANDBOX_HOSTS:
-        raise ValueError(f"{uri} is not an http:// address of the sandbox")
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not target.isascii() or any(c in target for c in " \r\n"):
-        raise ValueError(f"{uri} has characters that no request line can hold")
-    return "127.0.0.1", parts.port or 80, target, parts.netloc.rpartition("@")[2]
-
-
-def _reason(error: BaseException) -> str:
-    """An error in a few constant words, for the platform's own logs."""
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
+async def _open(kind: type[_Connection], port: int) -> _Connection:
+    async with asyncio.timeout(_CONNECT_LIMIT_S):
+        _, connection = await asyncio.get_running_loop().create_connection(kind, LOOPBACK, port)
+    return connection

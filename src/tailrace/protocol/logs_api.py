@@ -19,32 +19,12 @@ SUBSCRIPTION_CLOSED = ApiError(403, "Logs.SubscriptionClosed", "Logs API subscri
 NOT_SUPPORTED = ApiError(202, "Logs.NotSupported", "Logs API is not supported")
 VALIDATION_ERROR_TYPE = "Logs.ValidationError"
 
-EVENT_TYPES = (
-    "platform.start",
-    "platform.end",
-    "platform.report",
-    "platform.fault",
-    "platform.extension",
-    "platform.logsSubscription",
-    "platform.logsDropped",
-    "function",
-    "extension",
-)
-"""What a subscriber may get; with `SCHEMA_2021_03_18` also `platform.runtimeDone` (lambda-platform.md 7.2)."""
 
+def parse_subscription(body: bytes) -> Subscription | ApiError:
+    """Validate the PUT's body: all that is wrong with it stands in one 400, joined by ``; ``.
 
-class LogsSubscription:
-    """A valid subscription: the common part, and the method by which batches are sent."""
-
-    __slots__ = ("common", "method")
-
-    def __init__(self, common: Subscription, method: str = "POST") -> None:
-        self.common = common
-        self.method = method
-
-
-def parse_subscription(body: bytes) -> LogsSubscription | ApiError:
-    """Validate the PUT's body: all that is wrong with it stands in one 400, joined by ``; ``."""
+    Its destination may name a method, PUT for example, by which batches are sent (lambda-platform.md 7.1).
+    """
     members, problems = decode_subscription(body)
     if members:
         members.setdefault("schemaVersion", SCHEMA_2020_08_15)
@@ -58,7 +38,8 @@ def parse_subscription(body: bytes) -> LogsSubscription | ApiError:
     found = validate(members, problems)
     if found is None:
         return validation_error(VALIDATION_ERROR_TYPE, problems)
-    return LogsSubscription(found, str(method))
+    found.method = str(method)
+    return found
 
 
 def _check_choice(name: str, value: object, allowed: tuple[str, ...], problems: list[str]) -> None:

@@ -37,9 +37,12 @@ VALIDATION_ERROR_TYPE = "ValidationError"
 
 
 class Subscription:
-    """A valid subscription. `uri` is set for HTTP, `port` for TCP (0 otherwise); `types` in the order asked for."""
+    """A valid subscription. `uri` is set for HTTP, `port` for TCP (0 otherwise); `types` in the order asked for.
 
-    __slots__ = ("max_bytes", "max_items", "port", "protocol", "schema_version", "timeout_ms", "types", "uri")
+    `method` is how batches are sent over HTTP: the Telemetry API knows no other than POST.
+    """
+
+    __slots__ = ("max_bytes", "max_items", "method", "port", "protocol", "schema_version", "timeout_ms", "types", "uri")
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Subscription:
         timeout_ms: int = TIMEOUT_MS[3],
         protocol: str = HTTP,
         port: int = 0,
+        method: str = "POST",
     ) -> None:
         self.schema_version = schema_version
         self.types = types
@@ -60,6 +64,7 @@ class Subscription:
         self.timeout_ms = timeout_ms
         self.protocol = protocol
         self.port = port
+        self.method = method
 
     def body(self) -> bytes:
         """The body of the PUT that asks for it."""
@@ -68,6 +73,8 @@ class Subscription:
             destination["port"] = self.port
         else:
             destination["URI"] = self.uri
+        if self.method != "POST":
+            destination["method"] = self.method
         buffering = {"maxItems": self.max_items, "maxBytes": self.max_bytes, "timeoutMs": self.timeout_ms}
         members: dict[str, object] = {
             "schemaVersion": self.schema_version,
@@ -105,7 +112,7 @@ def validate(members: dict[str, object], problems: list[str]) -> Subscription | 
         return None
     protocol, uri, port = _destination(members.get("destination"), problems)
     types = _types(members.get("types"), problems)
-    bounds = _buffering(members.get("buffering"), problems)
+    bounds = _buffering(members.get("buffering", {}), problems)
     if problems:
         return None
     version = members.get("schemaVersion")
@@ -133,8 +140,6 @@ def _types(value: object, problems: list[str]) -> tuple[str, ...]:
 
 
 def _buffering(value: object, problems: list[str]) -> list[int]:
-    if value is None:
-        value = {}
     if not isinstance(value, dict):
         problems.append("buffering is not an object")
         return []
@@ -179,9 +184,9 @@ def uri_problem(uri: object) -> str:
     authority = uri[len("http://") :]
     for end in "/?#":
         authority = authority.partition(end)[0]
-    host, colon, port = authority.rpartition(":")
+    host, colon, port = authority.rpartition("@")[2].rpartition(":")  # user information is accepted, as recorded
     if not colon or not port:
-        host = authority.rstrip(":")
+        host = authority.rpartition("@")[2].rstrip(":")
     if host not in HOSTS:
         return f"URI host is {_shown(host)}, not {HOSTS[0]}"
     if not colon or not port:

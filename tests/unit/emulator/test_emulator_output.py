@@ -53,7 +53,7 @@ def test_where_the_stream_is_cut_into_chunks_makes_no_difference(data: bytes, cu
 
 def test_everything_written_before_a_drain_is_delivered_by_it() -> None:
     lines: list[str] = []
-    pipe = OutputPipe(lines.append)
+    pipe = OutputPipe(lines.extend)
     os.write(pipe.write_fd, b"".join(b"line %d\n" % n for n in range(1000)))
     pipe.drain()
     assert lines == [f"line {n}" for n in range(1000)]
@@ -70,7 +70,7 @@ def test_everything_written_before_a_drain_is_delivered_by_it() -> None:
 
 def test_closing_delivers_what_a_living_writer_left_unfinished() -> None:
     lines: list[str] = []
-    pipe = OutputPipe(lines.append)
+    pipe = OutputPipe(lines.extend)
     held = os.dup(pipe.write_fd)
     os.write(held, b"no end")
     pipe.close()

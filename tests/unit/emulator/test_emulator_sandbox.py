@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,8 +23,8 @@ class Listener:
         self.exits: list[tuple[str, int, int | None, str | None]] = []
         self.known: dict[int, int] = {}
 
-    def line_written(self, process: str, generation: int, text: str) -> None:
-        self.lines.append(text)
+    def lines_written(self, process: str, generation: int, texts: Sequence[str]) -> None:
+        self.lines.extend(texts)
 
     def process_exited(self, process: str, generation: int, exit_code: int | None, signal_name: str | None) -> None:
         self.exits.append((process, generation, exit_code, signal_name))

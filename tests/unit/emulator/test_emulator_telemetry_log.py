@@ -14,21 +14,20 @@ def test_one_entry_for_each_event_and_subscriber_and_one_without() -> None:
     log = TelemetryLog()
     changed = {**event(0), "record": "as b gets it"}
     for n in range(4):
-        log.published(PublishEvent(n, event(n)))
+        log.published(PublishEvent(n, event(n), ("a",) if n < 2 else ()))
     log.queued(QueueEvent("b", 0, changed))
-    for n in range(3):
-        log.queued(QueueEvent("a", n, event(n)))
+    log.queued(QueueEvent("a", 2, event(2)))
     log.confirmed(ConfirmDelivery("b", (0,)), NOW_NS)
     log.confirmed(ConfirmDelivery("a", (0, 1)), NOW_NS)
     at = "2023-11-14T22:13:20.123Z"
     assert [(entry.subscriber, entry.event["record"], entry.delivered_at) for entry in log.entries()] == [
-        ("b", "as b gets it", at),
         ("a", "0", at),
+        ("b", "as b gets it", at),
         ("a", "1", at),
         ("a", "2", None),
         (None, "3", None),
     ]
-    assert log.entries()[0].as_json() == {
+    assert log.entries()[1].as_json() == {
         "subscriber": "b",
         "time": event(0)["time"],
         "event": changed,

@@ -316,8 +316,8 @@ def test_a_number_json_cannot_write_is_named_too() -> None:
 def test_the_logs_api_has_a_default_schema_methods_and_texts_of_its_own() -> None:
     destination = {"protocol": "HTTP", "URI": "http://sandbox:1", "method": "PUT", "encoding": "JSON"}
     found = logs_api.parse_subscription(json.dumps({"types": ["function"], "destination": destination}).encode())
-    assert isinstance(found, logs_api.LogsSubscription)
-    assert (found.common.schema_version, found.method) == ("2020-08-15", "PUT")
+    assert isinstance(found, telemetry_api.Subscription)
+    assert (found.schema_version, found.method) == ("2020-08-15", "PUT")
     wrong = {"types": [], "schemaVersion": "2022-07-01", "destination": {**destination, "method": "GET", "URI": "x"}}
     refused = logs_api.parse_subscription(json.dumps(wrong).encode())
     assert isinstance(refused, ApiError)
@@ -331,7 +331,9 @@ def test_the_logs_api_has_a_default_schema_methods_and_texts_of_its_own() -> Non
 
 
 def test_importing_the_protocol_costs_no_module_of_the_start_up_budget() -> None:
-    modules = "events extensions_api jsontext logs_api platform_events replies report runtime_api telemetry_api"
+    modules = (
+        "events extensions_api jsontext logs_api logs_events platform_events replies report runtime_api telemetry_api"
+    )
     imports = ";".join(f"import tailrace.protocol.{name}" for name in modules.split())
     code = (
         "import sys; before = set(sys.modules);"

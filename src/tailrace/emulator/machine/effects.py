@@ -53,7 +53,8 @@ class CancelTimer:
 
 @dataclass(frozen=True, slots=True)
 class PostTelemetry:
-    """POST a batch to a subscriber: `uri` as it subscribed; the driver maps the sandbox's host names to loopback.
+    """Send a batch to a subscriber: `uri` as it subscribed, or ``tcp://sandbox.localdomain:PORT``; the driver maps the
+    sandbox's host names to loopback. Over HTTP it is sent by `method`.
 
     `event_ids` are the ids of `PublishEvent` whose events the body carries, in order.
     """
@@ -63,6 +64,16 @@ class PostTelemetry:
     uri: str
     body: bytes
     event_ids: tuple[int, ...]
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectSubscriber:
+    """Connect to the TCP listener of a subscriber and keep the connection; answered by `SubscriberConnected`."""
+
+    connection: int
+    subscriber: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +122,20 @@ class WriteLog:
 
 @dataclass(frozen=True, slots=True)
 class PublishEvent:
-    """A telemetry event came into being, whether or not anybody subscribed to its kind."""
+    """A telemetry event came into being, whether or not anybody subscribed to its kind.
+
+    `owed` are the subscribers that it is owed to just so; for those that get it in another form, or later, there is
+    a `QueueEvent` each.
+    """
 
     event_id: int
     event: Mapping[str, object]
+    owed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class QueueEvent:
-    """A published event is owed to a subscriber, in the form of its schema. It may yet be dropped or lost."""
+    """A published event is owed to a subscriber in the form of its schema. It may yet be dropped or lost."""
 
     subscriber: str
     event_id: int
@@ -163,6 +179,7 @@ Effect = (
     | SetTimer
     | CancelTimer
     | PostTelemetry
+    | ConnectSubscriber
     | AbandonTelemetry
     | Freeze
     | Thaw

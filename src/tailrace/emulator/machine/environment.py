@@ -18,7 +18,8 @@ from tailrace.emulator.machine.registry import Extension
 from tailrace.emulator.machine.runtime_calls import RuntimeCalls
 from tailrace.emulator.machine.sandbox_state import SandboxState
 from tailrace.emulator.machine.states import CALL_EXIT_ERROR, CALL_INIT_ERROR
-from tailrace.protocol import extensions_api, logs_api, runtime_api
+from tailrace.emulator.machine.telemetry_calls import TelemetryCalls
+from tailrace.protocol import extensions_api, runtime_api
 
 
 class Environment:
@@ -43,6 +44,7 @@ class Environment:
         self._lifecycle = Lifecycle(self._state)
         self._runtime_calls = RuntimeCalls(self._state, self._lifecycle)
         self._extension_calls = ExtensionCalls(self._state)
+        self._telemetry_calls = TelemetryCalls(self._state, self._extension_calls.identify)
         self._own = OwnEndpoints(self._state)
 
     @property
@@ -87,6 +89,13 @@ class Environment:
     def _line_written(self, fact: facts.LineWritten) -> None:
         self._state.journal.line(fact.process, fact.text)
 
+    def _lines_written(self, fact: facts.LinesWritten) -> None:
+        for text in fact.texts:
+            self._state.journal.line(fact.process, text)
+
+    def _subscriber_connected(self, fact: facts.SubscriberConnected) -> None:
+        self._telemetry_calls.connected(fact)
+
     def _telemetry_answered(self, fact: facts.TelemetryAnswered) -> None:
         self._state.telemetry.answered(fact.delivery, fact.status, fact.error)
 
@@ -107,6 +116,9 @@ class Environment:
 
     def _thaw_requested(self, _fact: facts.ThawRequested) -> None:
         self._state.thaw()
+
+    def _fault_requested(self, _fact: facts.FaultRequested) -> None:
+        """Nothing goes wrong in here: `tailrace.emulator.faults.machine` stands around this one and takes it."""
 
     # the in-sandbox API
 
@@ -140,11 +152,10 @@ class Environment:
         self._respond(fact, self._own.credentials(fact))
 
     def _logs(self, fact: facts.HttpRequested) -> None:
-        """Not delivered here, and said so as the platform's local environments do (lambda-platform.md 7.1)."""
-        self._respond(fact, refusal(logs_api.NOT_SUPPORTED))
+        self._telemetry_calls.logs(fact)
 
     def _telemetry(self, fact: facts.HttpRequested) -> None:
-        self._respond(fact, self._extension_calls.subscribe(fact))
+        self._telemetry_calls.telemetry(fact)
 
     def _runtime_next(self, fact: facts.HttpRequested) -> None:
         reply = self._runtime_calls.next(fact)
@@ -194,12 +205,15 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     facts.ProcessNotSpawned: Environment._process_not_spawned,
     facts.ProcessExited: Environment._process_exited,
     facts.LineWritten: Environment._line_written,
+    facts.LinesWritten: Environment._lines_written,
+    facts.SubscriberConnected: Environment._subscriber_connected,
     facts.TelemetryAnswered: Environment._telemetry_answered,
     facts.TimerFired: Environment._timer_fired,
     facts.MemoryMeasured: Environment._memory_measured,
     facts.MemoryLimitExceeded: Environment._memory_limit_exceeded,
     facts.FreezeRequested: Environment._freeze_requested,
     facts.ThawRequested: Environment._thaw_requested,
+    facts.FaultRequested: Environment._fault_requested,
 }
 
 _CALLS: dict[str, Callable[[Environment, facts.HttpRequested], None]] = {

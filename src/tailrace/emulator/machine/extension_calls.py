@@ -1,4 +1,4 @@
-"""The Extensions API's calls, and the subscription to telemetry (lambda-platform.md 2, 5)."""
+"""The Extensions API's calls (lambda-platform.md 2)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from tailrace.emulator.machine.http_reply import ACCEPTED, HttpReply, json_reply
 from tailrace.emulator.machine.registry import Extension
 from tailrace.emulator.machine.sandbox_state import SandboxState
 from tailrace.emulator.machine.states import CALL_INIT_ERROR, CALL_NEXT, CALL_REGISTER, TARGETS
-from tailrace.protocol import extensions_api, platform_events, report, telemetry_api
+from tailrace.protocol import extensions_api
 from tailrace.protocol.extensions_api import SHUTDOWN
 from tailrace.protocol.replies import ApiError, decode_error
-
-TCP_UNSUPPORTED = telemetry_api.validation_error(
-    telemetry_api.VALIDATION_ERROR_TYPE,
-    ["Invalid destination: this environment delivers over HTTP only, not over TCP"],
-)
 
 
 class ExtensionCalls:
@@ -75,25 +70,9 @@ class ExtensionCalls:
         message = f"{extension.name} reported {error_type}" + (f": {said}" if said else "")
         return ACCEPTED, Fatal(generic, message, culprit=extension.name)
 
-    def subscribe(self, fact: HttpRequested) -> HttpReply:
-        """A wrong body is refused before the closed window is (as recorded)."""
-        extension = self._identified(fact)
-        if not isinstance(extension, Extension):
-            return refusal(extension)
-        subscription = telemetry_api.parse_subscription(fact.body)
-        if isinstance(subscription, ApiError):
-            return refusal(subscription)
-        if not self._state.telemetry.window_is_open:
-            return refusal(telemetry_api.SUBSCRIPTION_CLOSED)
-        if subscription.protocol == telemetry_api.TCP:
-            return refusal(TCP_UNSUPPORTED)
-        self._state.telemetry.subscribe(extension.name, subscription)
-        self._state.journal.platform(
-            platform_events.TELEMETRY_SUBSCRIPTION,
-            platform_events.subscription(extension.name, subscription.types),
-            report.telemetry_line(extension.name, subscription.types),
-        )
-        return text_reply(200, telemetry_api.OK_BODY)
+    def identify(self, fact: HttpRequested) -> Extension | ApiError:
+        """Who calls, or the refusal (2.6)."""
+        return self._identified(fact)
 
     def _internal_problem(self, known: Extension | None, events: tuple[str, ...]) -> ApiError | None:
         if SHUTDOWN in events:

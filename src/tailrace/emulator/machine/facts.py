@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tailrace.emulator.faults.fault import Fault
 from tailrace.emulator.function import Invocation
 
 RUNTIME = "runtime"
@@ -90,8 +91,26 @@ class LineWritten:
 
 
 @dataclass(frozen=True, slots=True)
+class LinesWritten:
+    """A process wrote several whole lines, one after the other."""
+
+    process: str
+    generation: int
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberConnected:
+    """A `ConnectSubscriber` succeeded, or failed where `error` says how."""
+
+    connection: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetryAnswered:
-    """A `PostTelemetry` was answered, or failed: `status` is 0 then and `error` says how."""
+    """A `PostTelemetry` was answered (over TCP: its last byte was taken), or failed: `status` is 0 then and `error`
+    says how."""
 
     delivery: int
     status: int
@@ -134,6 +153,13 @@ class ThawRequested:
     """Every process shall go on, whoever froze it."""
 
 
+@dataclass(frozen=True, slots=True)
+class FaultRequested:
+    """Something shall go wrong from now on. The machine around this one decides what that is, or nobody does."""
+
+    fault: Fault
+
+
 Fact = (
     InitRequested
     | InvokeRequested
@@ -143,10 +169,13 @@ Fact = (
     | ProcessNotSpawned
     | ProcessExited
     | LineWritten
+    | LinesWritten
+    | SubscriberConnected
     | TelemetryAnswered
     | TimerFired
     | MemoryMeasured
     | MemoryLimitExceeded
     | FreezeRequested
     | ThawRequested
+    | FaultRequested
 )

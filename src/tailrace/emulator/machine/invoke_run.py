@@ -125,6 +125,8 @@ class InvokeRun:
         if self._state.policy.legacy_fault_lines:
             self._state.journal.text(*self._fault_lines(fatal))
         is_timeout = fatal.error_type == SANDBOX_TIMEOUT
+        if not is_timeout:
+            self._state.journal.fault("\n".join(self._fault_lines(fatal)))
         self._finish(fatal.status, fatal.shown_type, self._timeout_ms if is_timeout else None, fatal)
 
     def _check(self) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine.effects import WriteLog
 from tailrace.emulator.machine.facts import RUNTIME, extension_process
-from tailrace.emulator.machine.log_levels import is_shown
+from tailrace.emulator.machine.log_levels import application_level, is_shown, line_is_shown
 from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.machine.stage import Stage
 from tailrace.emulator.machine.telemetry import Telemetry
-from tailrace.emulator.machine.telemetry_event import TelemetryEvent
-from tailrace.protocol.telemetry_api import EXTENSION, FUNCTION, PLATFORM, SCHEMA_2025_01_29
+from tailrace.emulator.machine.telemetry_event import TelemetryEvent, object_in
+from tailrace.emulator.machine.telemetry_form import NEWEST
+from tailrace.protocol import platform_events
+from tailrace.protocol.telemetry_api import EXTENSION, FUNCTION, PLATFORM
 
 _EXTENSION_PREFIX = extension_process("")
+_LOG_LEVEL = "AWS_LAMBDA_LOG_LEVEL"
 
 
 class Journal:
@@ -26,12 +29,15 @@ class Journal:
         self._stage = stage
         self._policy = policy
         self._json_format = config.log_format.upper() == "JSON"
+        self._level = application_level(config.environment.get(_LOG_LEVEL))
         self.telemetry = Telemetry(stage, policy, self._heard)
         self.request_id: str | None = None
         self.worked_for: str | None = None
 
     def platform(self, type_: str, record: object, *lines: str) -> None:
         """Publish a platform event; `lines` stand for it in a text log stream."""
+        if type_ == platform_events.REPORT and isinstance(record, dict):
+            self.telemetry.to_subscribers(platform_events.END, {"requestId": record["requestId"]})
         self.telemetry.platform(type_, record)
         self.text(*lines)
 
@@ -41,20 +47,33 @@ class Journal:
             for line in lines:
                 self._write(PLATFORM, line)
 
+    def fault(self, text: str) -> None:
+        """What went wrong, in the words of a text log; an event of the Logs API only (lambda-platform.md 6.14)."""
+        self.telemetry.to_subscribers(platform_events.FAULT, text)
+
     def line(self, process: str, text: str) -> None:
         """A line that a process wrote; the runtime's are the function's."""
         is_function = process == RUNTIME
-        known_id = self.worked_for if self._policy.wrapped_lines_carry_request_id else None
         source = FUNCTION if is_function else EXTENSION
-        name = process.removeprefix(_EXTENSION_PREFIX)
-        self._stage.emit(WriteLog(source, text, self.worked_for, name))
-        self.telemetry.line(source, text, self._json_format, known_id)
+        if self._json_format:
+            self._json_line(source, process, text)
+        else:
+            self._stage.emit(WriteLog(source, text, self.worked_for, process.removeprefix(_EXTENSION_PREFIX)))
+            self.telemetry.plain_line(source, text)
+
+    def _json_line(self, source: str, process: str, text: str) -> None:
+        """Only the function's own lines have a level to be filtered by (lambda-platform.md 5.11)."""
+        found = object_in(text)
+        shown = source == EXTENSION or line_is_shown(found, self._level)
+        if shown:
+            self._stage.emit(WriteLog(source, text, self.worked_for, process.removeprefix(_EXTENSION_PREFIX)))
+        if shown or not self._policy.log_level_filters_telemetry:
+            known_id = self.worked_for if self._policy.wrapped_lines_carry_request_id else None
+            self.telemetry.json_line(source, text, found, known_id)
 
     def _heard(self, event: TelemetryEvent) -> None:
-        if not self._json_format or event.category != PLATFORM:
-            return
-        if is_shown(event.type, event.record, self._policy.system_log_level):
-            self._write(PLATFORM, event.encoded(SCHEMA_2025_01_29).decode("utf-8"))
+        if self._json_format and is_shown(event.type, event.record, self._policy.system_log_level):
+            self._write(PLATFORM, event.encoded(NEWEST).decode("utf-8"))
 
     def _write(self, source: str, text: str) -> None:
         self._stage.emit(WriteLog(source, text, self.request_id))

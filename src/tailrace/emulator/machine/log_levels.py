@@ -1,10 +1,12 @@
-"""Which platform events a JSON log stream shows at which system log level (lambda-platform.md 5.11)."""
+"""Which platform events and which lines a JSON log stream shows at which log level (lambda-platform.md 5.11)."""
 
 from __future__ import annotations
 
 from tailrace.protocol import platform_events as kinds
 
 LEVELS = ("DEBUG", "INFO", "WARN")
+APPLICATION_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+DEFAULT_LEVEL = "INFO"
 _QUIET_ON_SUCCESS = (
     kinds.INIT_RUNTIME_DONE,
     kinds.RUNTIME_DONE,
@@ -28,3 +30,15 @@ def system_level(type_: str, record: object) -> str:
 
 def is_shown(type_: str, record: object, threshold: str) -> bool:
     return LEVELS.index(system_level(type_, record)) >= LEVELS.index(threshold)
+
+
+def application_level(value: object) -> str:
+    """The level that a record or a setting names; one that is none counts as INFO."""
+    name = value.upper() if isinstance(value, str) else DEFAULT_LEVEL
+    return name if name in APPLICATION_LEVELS else DEFAULT_LEVEL
+
+
+def line_is_shown(record: dict[str, object] | None, threshold: str) -> bool:
+    """Whether a function's line passes; `record` is the JSON object that it is, or None."""
+    level = application_level(None if record is None else record.get("level"))
+    return APPLICATION_LEVELS.index(level) >= APPLICATION_LEVELS.index(threshold)

@@ -110,6 +110,47 @@ class Policy:
     )
 
     # telemetry
+    telemetry_api_enabled: bool = choice(
+        True,
+        "the Telemetry API delivers; without it subscriptions are answered 202, as by local environments that have none",
+        "lambda-platform.md 5.2, row 104",
+    )
+    logs_api_enabled: bool = choice(
+        True,
+        "the Logs API delivers; without it subscriptions are answered 202, as by local environments that have none",
+        "lambda-platform.md 7.1, row 104",
+    )
+    second_api_refused_as_closed: bool = choice(
+        True,
+        "an extension that subscribes by both APIs gets 403 SubscriptionClosed for the second; else 400 ValidationError",
+        "lambda-platform.md 7.3: the refusal is documented, its status is unverified",
+    )
+    telemetry_api_keeps_newline: bool = choice(
+        False, "function lines end in their line feed for the Telemetry API", "lambda-platform.md 5.10, 12.1"
+    )
+    logs_api_keeps_newline: bool = choice(
+        True, "function lines end in their line feed for the Logs API", "lambda-platform.md 5.10, 12.1"
+    )
+    logs_subscription_line: bool = choice(
+        True, "a subscription by the Logs API has a line in a text log", "lambda-platform.md 8.1: unverified"
+    )
+    cut_oversized_records: bool = choice(
+        False,
+        "a line beyond maxBytes is cut in the middle, and the body is invalid JSON there, as seen on the service; "
+        "else it is delivered whole in a batch that exceeds maxBytes",
+        "lambda-platform.md 5.10",
+    )
+    log_level_filters_telemetry: bool = choice(
+        True,
+        "function lines below AWS_LAMBDA_LOG_LEVEL are kept from subscribers as well as from the log; JSON format only",
+        "lambda-platform.md 5.11: unverified",
+    )
+    telemetry_tcp_reconnects: bool = choice(
+        True,
+        "a broken TCP connection to a subscriber is made again and the batch sent again; else it is lost, as AWS's "
+        "emulator does",
+        "lambda-platform.md 5.7: unverified",
+    )
     telemetry_retry_delays_ms: tuple[int, ...] = choice(
         (100, 200, 400),
         "pauses before each further attempt; the documentation only says with back-off",

@@ -1,12 +1,14 @@
-"""One telemetry event as the platform made it, and the forms in which subscribers of each schema get it."""
+"""One telemetry event as the platform made it, and its text in the form that a subscriber wants."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring as quoted
 
-from tailrace.protocol.platform_events import as_version, event
-from tailrace.protocol.telemetry_api import EXTENSION, FUNCTION, PLATFORM, SCHEMA_2022_07_01
+from tailrace.emulator.machine.telemetry_form import NEWEST, Form
+from tailrace.protocol.platform_events import event
+from tailrace.protocol.telemetry_api import EXTENSION, FUNCTION, PLATFORM
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -15,7 +17,7 @@ class TelemetryEvent:
     """`record` is the newest form. `line` is what a process wrote, where it did; `raw` its JSON text where the record
     is that very object, which is then embedded as it is (lambda-platform.md 5.11)."""
 
-    __slots__ = ("_encoded", "_mapping", "event_id", "line", "raw", "record", "time", "type")
+    __slots__ = ("_encoded", "_form", "event_id", "line", "raw", "record", "time", "type")
 
     def __init__(
         self, event_id: int, time: str, type_: str, record: object, line: str | None = None, raw: str | None = None
@@ -26,60 +28,54 @@ class TelemetryEvent:
         self.record = record
         self.line = line
         self.raw = raw
-        self._encoded: dict[str, bytes] = {}
-        self._mapping = event(time, type_, record)
+        self._form = NEWEST
+        self._encoded = b""
 
     @property
     def category(self) -> str:
         """The name by which it is subscribed to."""
-        return self.type if self.type in (FUNCTION, EXTENSION) else PLATFORM
+        return category_of(self.type)
 
-    def mapping(self, schema_version: str) -> Mapping[str, object]:
-        """The decoded event, as a subscriber of `schema_version` gets it."""
-        record = self._record(schema_version)
-        return self._mapping if record is self.record else event(self.time, self.type, record)
+    @property
+    def is_plain(self) -> bool:
+        """Whether its record is the line as it was written: by far the most are."""
+        return self.record is self.line
 
-    def encoded(self, schema_version: str) -> bytes:
-        """Its JSON, UTF-8, on one line."""
-        found = self._encoded.get(schema_version)
-        if found is None:
-            found = self._encode(schema_version)
-            self._encoded[schema_version] = found
-        return found
+    def mapping(self, form: Form) -> Mapping[str, object]:
+        """The decoded event in this form."""
+        return event(self.time, self.type, self._record(form))
 
-    def _encode(self, schema_version: str) -> bytes:
-        if self.raw is not None and schema_version > SCHEMA_2022_07_01:
+    def encoded(self, form: Form) -> bytes:
+        """Its JSON, UTF-8, on one line. The last one is kept: subscribers of one form come one after the other."""
+        if form is not self._form or not self._encoded:
+            self._encoded = self._encode(form)
+            self._form = form
+        return self._encoded
+
+    def _encode(self, form: Form) -> bytes:
+        if self.record is self.line and not form.keeps_newline:
+            record = quoted(self.line)
+        elif self.raw is not None and form.has_objects:
             record = self.raw
         else:
-            record = _ENCODER.encode(self._record(schema_version))
+            record = _ENCODER.encode(self._record(form))
         text = f'{{"time":"{self.time}","type":"{self.type}","record":{record}}}'
         return text.encode("utf-8", "backslashreplace")
 
-    def _record(self, schema_version: str) -> object:
-        if self.record is self.line:  # by far the most
-            return self.record
-        if self.line is not None and schema_version <= SCHEMA_2022_07_01:
-            return self.line
-        return as_version(self.type, self.record, schema_version)
+    def _record(self, form: Form) -> object:
+        if self.line is None:
+            return form.record(self.type, self.record)
+        if self.record is self.line or not form.has_objects:
+            return form.line(self.type, self.line)
+        return self.record
 
 
-def line_event(
-    event_id: int, time: str, type_: str, line: str, json_format: bool, request_id: str | None
-) -> TelemetryEvent:
-    """The event of a line that a process wrote. Under the JSON log format an object stays one, and anything else is
-    wrapped in one; `request_id` None leaves it out (lambda-platform.md 5.11)."""
-    if not json_format:
-        return TelemetryEvent(event_id, time, type_, line, line)
-    found = _object_in(line)
-    if found is not None:
-        return TelemetryEvent(event_id, time, type_, found, line, line)
-    wrapped = {"timestamp": time, "level": "INFO", "message": line}
-    if request_id is not None:
-        wrapped["requestId"] = request_id
-    return TelemetryEvent(event_id, time, type_, wrapped, line)
+def category_of(type_: str) -> str:
+    return type_ if type_ in (FUNCTION, EXTENSION) else PLATFORM
 
 
-def _object_in(line: str) -> dict[str, object] | None:
+def object_in(line: str) -> dict[str, object] | None:
+    """The JSON object that a line is, or None where it is anything else."""
     if not line.lstrip().startswith("{"):
         return None
     try:
@@ -87,6 +83,19 @@ def _object_in(line: str) -> dict[str, object] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def object_event(
+    event_id: int, time: str, type_: str, line: str, found: dict[str, object] | None, request_id: str | None
+) -> TelemetryEvent:
+    """The event of a line under the JSON log format: an object stays one, and anything else is wrapped in one;
+    `request_id` None leaves it out (lambda-platform.md 5.11)."""
+    if found is not None:
+        return TelemetryEvent(event_id, time, type_, found, line, line)
+    wrapped = {"timestamp": time, "level": "INFO", "message": line}
+    if request_id is not None:
+        wrapped["requestId"] = request_id
+    return TelemetryEvent(event_id, time, type_, wrapped, line)
 
 
 def _refuse(constant: str) -> object:

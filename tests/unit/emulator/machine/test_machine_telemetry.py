@@ -97,20 +97,23 @@ def test_confirmed_events_are_those_that_were_sent() -> None:
     answer(world)
     [confirmed] = world.of(ConfirmDelivery)
     assert (confirmed.subscriber, confirmed.event_ids) == ("a", world.posts()[0].event_ids)
-    queued = {queue.event_id: dict(queue.event) for queue in world.of(QueueEvent)}
-    assert [queued[event_id] for event_id in confirmed.event_ids] == json.loads(world.posts()[0].body)
+    owed = {event.event_id: dict(event.event) for event in world.of(PublishEvent) if event.owed == ("a",)}
+    assert [owed[event_id] for event_id in confirmed.event_ids] == json.loads(world.posts()[0].body)
 
 
-def test_an_event_is_queued_for_each_of_its_subscribers_even_where_it_is_dropped() -> None:
+def test_an_event_is_owed_to_each_of_its_subscribers_even_where_it_is_dropped() -> None:
     world = subscribed("function", policy=Policy(telemetry_max_buffered_bytes=100), version="2022-07-01")
     world.line("kept")
     world.line("x" * 100)
-    platform = {event.event_id for event in world.of(PublishEvent) if event.event["type"] != "function"}
-    assert [(queue.subscriber, queue.event["record"]) for queue in world.of(QueueEvent)] == [
-        ("a", "kept"),
-        ("a", "x" * 100),
-    ]
-    assert platform.isdisjoint(queue.event_id for queue in world.of(QueueEvent))
+    owed = [(event.owed, event.event["record"]) for event in world.of(PublishEvent) if event.owed]
+    assert owed == [(("a",), "kept"), (("a",), "x" * 100)]
+    assert not world.of(QueueEvent)
+
+
+def test_who_gets_an_event_in_another_form_is_told_which() -> None:
+    world = subscribed("platform", version="2022-07-01")
+    queued = [queue for queue in world.of(QueueEvent) if queue.event["type"] == "platform.initStart"]
+    assert [(queue.subscriber, "functionName" in str(queue.event["record"])) for queue in queued] == [("a", False)]
 
 
 def test_a_late_subscriber_of_the_same_init_gets_what_came_before() -> None:
