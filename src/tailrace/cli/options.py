@@ -56,7 +56,33 @@ _SHARED = [
         help="The function's, 128 to 10240. [default: 128]",
     ),
     click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the function's log."),
+    click.option(
+        "--isolation",
+        type=click.Choice(["auto", "process", "namespace"]),
+        default="auto",
+        help="How far processes are kept apart from this machine. [default: auto, the best it allows]",
+    ),
+    click.option(
+        "--mount",
+        "mounts",
+        multiple=True,
+        metavar="SRC[:DST][:ro]",
+        help="A file or folder of this machine to show where namespaces hide it.",
+    ),
+    click.option(
+        "--tmp-size",
+        "tmp_mb",
+        type=click.IntRange(512, 10240),
+        metavar="MB",
+        default=512,
+        help="Of /tmp, 512 to 10240, in namespaces. [default: 512]",
+    ),
     click.option("--no-freeze", is_flag=True, help="Let processes run on between invocations."),
+    click.option("--tenant-isolation", is_flag=True, help="Every invocation names its tenant; one an environment."),
+    click.option(
+        "--policy", "policies", multiple=True, metavar="NAME=VALUE", help="A choice about the platform, by name."
+    ),
+    click.option("--config", "config_file", type=_FILE, help="With [emulator.policy]. [default: ./tailrace.toml]"),
 ]
 
 

@@ -32,6 +32,7 @@ Examples:
 @click.option(
     "--pause", "pause_s", type=click.FloatRange(0), metavar="SECONDS", default=0.0, help="Frozen that long in between."
 )
+@click.option("--tenant-id", default="", metavar="ID", help="The tenant that calls, where the function wants one.")
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output, the rest on standard error."
 )
@@ -39,6 +40,7 @@ def command(
     event: str,
     invocations: int,
     pause_s: float,
+    tenant_id: str,
     as_json: bool,
     **function: Any,
 ) -> int:
@@ -57,21 +59,24 @@ def command(
     from tailrace.cli.screen import new_console
     from tailrace.cli.session import FunctionArguments, prepared
     from tailrace.emulator.run_loop import run
+    from tailrace.emulator.tenancy import check_tenant
 
     payload = read_event(event, sys.stdin)
-    plan = Plan(payload, invocations, pause_s)
+    check_tenant(tenant_id, is_isolated=bool(function["tenant_isolation"]))
+    plan = Plan(payload, invocations, pause_s, tenant_id)
     console = new_console(stderr=as_json)
     with prepared(FunctionArguments(**function)) as (config, workspace):
         return run(run_function(config, workspace, plan, console, as_json))
 
 
 class Plan:
-    """What shall be invoked, how often, and how long the environment stands still in between."""
+    """What shall be invoked, how often, for whom, and how long the environment stands still in between."""
 
-    def __init__(self, payload: bytes, invocations: int, pause_s: float) -> None:
+    def __init__(self, payload: bytes, invocations: int, pause_s: float, tenant_id: str = "") -> None:
         self.payload = payload
         self.invocations = invocations
         self.pause_s = pause_s
+        self.tenant_id = tenant_id
 
 
 async def run_function(
@@ -112,7 +117,8 @@ async def _invoke_all(environment: ExecutionEnvironment, plan: Plan, screen: Scr
     for number in range(plan.invocations):
         if number and plan.pause_s:
             await asyncio.sleep(plan.pause_s)
-        await environment.invoke(new_invocation(plan.payload, environment.now_ns()))
+        invocation = new_invocation(plan.payload, environment.now_ns(), tenant_id=plan.tenant_id)
+        await environment.invoke(invocation)
         screen.answer_shown(screen.story.invocations[-1])
 
 
@@ -141,9 +147,8 @@ def _print_document(config: FunctionConfig, environment: ExecutionEnvironment, s
     import json
 
     from tailrace.cli.document import run_document
-    from tailrace.cli.session import ISOLATION
 
     telemetry = [entry.as_json() for entry in environment.telemetry_log]
     exits = {name: end.status for name, end in environment.process_exits.items()}
-    document = run_document(screen.story, config, ISOLATION, telemetry, environment.ledger, exits)
+    document = run_document(screen.story, config, environment.isolation, telemetry, environment.ledger, exits)
     click.echo(json.dumps(document, ensure_ascii=False))

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.text import Text
 
 from tailrace.cli.accounts import ledger_rows, ledger_table, subscriber_lines
-from tailrace.cli.session import ISOLATION
 from tailrace.cli.story import FrozenPart, InitPart, InvokePart, ShutdownPart, Story
 from tailrace.cli.waterfall import waterfall
 from tailrace.emulator.function import FunctionConfig
@@ -90,7 +89,7 @@ class Screen(SilentObserver):
         facts = [
             f"tailrace {__version__}",
             "local Lambda environment",
-            f"{ISOLATION} isolation",
+            str(config.isolation),
             f"{config.runtime_name}, {config.memory_mb} MB, {config.timeout_s:g} s",
         ]
         self._print(Text("  ·  ".join(facts), style="dim"))

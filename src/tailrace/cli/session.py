@@ -12,10 +12,9 @@ from tailrace.cli.errors import say_warning
 from tailrace.cli.inputs import read_variables
 from tailrace.emulator.build import FunctionOptions, build_function
 from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.policy_sources import read_policy
 from tailrace.emulator.workspace import Workspace
 from tailrace.packaging.own_extension import check_agent_settings, extension_path
-
-ISOLATION = "process"
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,12 @@ class FunctionArguments:
     memory_mb: int
     log_format: str
     no_freeze: bool
+    isolation: str
+    mounts: tuple[str, ...]
+    tmp_mb: int
+    tenant_isolation: bool
+    policies: tuple[str, ...]
+    config_file: Path | None
 
 
 @contextmanager
@@ -58,11 +63,18 @@ def prepared(arguments: FunctionArguments) -> Iterator[tuple[FunctionConfig, Wor
             memory_mb=arguments.memory_mb,
             log_format=arguments.log_format,
             freeze=not arguments.no_freeze,
+            isolation=arguments.isolation,
+            mounts=arguments.mounts,
+            tmp_mb=arguments.tmp_mb,
+            tenant_isolation=arguments.tenant_isolation,
+            policy=read_policy(arguments.policies, arguments.config_file),
         )
         config = build_function(options, workspace)
         check_agent_settings(config)
         for warning in config.warnings:
             say_warning(warning)
+        if config.extensions_disabled and config.extensions:
+            say_warning("a layer switches extensions off (disable-extensions-jwigqn8j); none is started")
         for name in config.passed_over:
             say_warning(f"extensions/{name} of the layers is not executable and is not started")
         yield config, workspace

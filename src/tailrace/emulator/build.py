@@ -13,12 +13,16 @@ from tailrace.emulator.custom_runtime import custom_runtime, find_bootstrap, pac
 from tailrace.emulator.customer_environment import CustomerEnvironment, sort_variables
 from tailrace.emulator.extension_files import find_extensions, passed_over
 from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.isolation.level import DEFAULT
+from tailrace.emulator.isolation.settling import begin, settle
 from tailrace.emulator.layers import DISABLE_FILE, MAX_LAYERS, merge_layers
+from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.node_runtime import NodeChoice, node_runtime
 from tailrace.emulator.places import LAYERS, on_host
 from tailrace.emulator.python_runtime import python_runtime
 from tailrace.emulator.runtime import Runtime
 from tailrace.emulator.runtime_choice import AUTO, NODEJS, PROVIDED, choose_runtime
+from tailrace.emulator.tenancy import check_isolation
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import UsageError
 
@@ -31,7 +35,8 @@ class FunctionOptions:
     """A function as a user describes it. Paths may be relative to the current directory.
 
     `code_dir` is a folder or a zip file. `runtime` is ``auto``, ``python``, ``nodejs`` or ``provided``. `python` and
-    `node` are interpreters, `node_client` a folder that holds AWS's client for Node.js.
+    `node` are interpreters, `node_client` a folder that holds AWS's client for Node.js. `isolation` is ``auto``,
+    ``process`` or ``namespace``; `mounts` are ``SRC[:DST][:ro]``; `tmp_mb` is the size of a `/tmp` of its own.
     """
 
     handler: str
@@ -49,6 +54,11 @@ class FunctionOptions:
     log_format: str = "Text"
     freeze: bool = True
     name: str = ""
+    isolation: str = DEFAULT
+    mounts: Sequence[str] = ()
+    tmp_mb: int = 512
+    tenant_isolation: bool = False
+    policy: Policy = field(default_factory=Policy)
 
 
 def build_function(
@@ -59,12 +69,15 @@ def build_function(
     `host` are this process's variables: where Node.js and its client may be found. Raises `UsageError` for the first
     thing that cannot work, with what was found and what to do.
     """
+    begin(options.isolation, workspace)
     code = open_code(options.code_dir, workspace)
     opt_dir = _opt_dir(options.layers, workspace, code)
     extensions = find_extensions(opt_dir, options.extensions)
     customer = sort_variables(options.variables)
+    if options.tenant_isolation:
+        check_isolation(options.policy)
     runtime = _runtime(options, code, opt_dir, customer, host)
-    return FunctionConfig(
+    config = FunctionConfig(
         name=options.name or code.name,
         handler=options.handler,
         code_dir=code.folder,
@@ -82,10 +95,14 @@ def build_function(
         passed_over=passed_over(opt_dir),
         extensions_disabled=opt_dir is not None and (opt_dir / DISABLE_FILE).exists(),
         freeze=options.freeze,
+        tenant_isolation=options.tenant_isolation,
+        policy=options.policy,
         runtime_environment={**_local_paths(customer, code, opt_dir), **runtime.environment},
         runtime_files=runtime.files,
         warnings=_warnings(options, runtime, customer),
+        tmp_mb=options.tmp_mb,
     )
+    return settle(config, workspace, options.isolation, options.mounts)
 
 
 def _opt_dir(layers: Sequence[Path], workspace: Workspace, code: CodePackage) -> Path | None:

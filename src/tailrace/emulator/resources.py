@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tailrace.emulator import cgroup_v1, cgroup_v2, cgroups
@@ -69,20 +69,31 @@ class Resources:
         self._group = group
         self._quota = quota
         self._kills = 0
+        self._is_over = False
         self._mover = Mover(group) if group is not None else None
         atexit.register(self.close)
 
     @classmethod
-    def open(cls, memory_mb: int, cpu: str, workspace: Workspace, *, tmp: Path = Path("/tmp")) -> Resources:  # noqa: S108
-        """Make the environment's group, where one is allowed. `tmp` is what its processes see as `/tmp`.
+    def open(
+        cls,
+        memory_mb: int,
+        cpu: str,
+        workspace: Workspace,
+        *,
+        tmp: Path = Path("/tmp"),  # noqa: S108 - Lambda's, and the processes' own
+        find: Callable[[str, frozenset[str]], ControlGroup | None] = find_group,
+    ) -> Resources:
+        """Make the environment's group, where one is allowed.
 
+        `tmp` is what its processes see as `/tmp`; or they have their own, in memory, of `own_tmp_mb`.
         Raises `EnvironmentStartError` when `cpu` is ``lambda`` and nothing here can keep a share.
         """
         wanted = frozenset({MEMORY, CPU} if cpu == LAMBDA else {MEMORY})
-        group = find_group(workspace.path.name, wanted)
+        group = find(workspace.path.name, wanted)
         if group is not None:
             workspace.bind_control_groups(group.paths)
-            room = _KERNEL_ROOM_BYTES + (_TMP_BYTES if is_in_memory(tmp) else 0)
+            tmp_bytes = own_tmp_mb * MB or (_TMP_BYTES if is_in_memory(tmp) else 0)
+            room = _KERNEL_ROOM_BYTES + tmp_bytes
             group = _made(group, memory_mb * MB + room)
         if cpu == LAMBDA and (group is None or CPU not in group.controllers):
             raise EnvironmentStartError(
@@ -108,16 +119,20 @@ class Resources:
 
     def is_exceeded(self, held_bytes: int) -> bool:
         """Whether the processes hold more than the function's memory."""
-        return held_bytes > self._max_bytes
+        self._is_over = held_bytes > self._max_bytes
+        return self._is_over
 
     def kernel_has_killed(self) -> bool:
-        """Whether the kernel killed a process for want of memory since this was last asked."""
+        """Whether the kernel killed a process for want of memory since this was last asked.
+
+        Not where `is_exceeded` has just said so: that is one event, which both of us saw.
+        """
         if self._group is None or MEMORY not in self._group.controllers:
             return False
         kills = self._kills
         with contextlib.suppress(OSError):
             self._kills = self._group.kernel_kills()
-        return self._kills > kills
+        return self._kills > kills and not self._is_over
 
     def close(self) -> None:
         """Remove the group and end what is still in it. May be called twice."""

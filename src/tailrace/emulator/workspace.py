@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tailrace.emulator import cgroups, procfs
+from tailrace.emulator.isolation.namespace import Namespaces
 from tailrace.emulator.process_tree import send
 from tailrace.errors import EnvironmentStartError
 
@@ -53,6 +54,7 @@ class Workspace:
         self.path = path
         self._lock_fd = lock_fd
         self._api_address = ""
+        self._namespaces: Namespaces | None = None
         self._control_groups: tuple[Path, ...] = ()
 
     @classmethod
@@ -75,6 +77,18 @@ class Workspace:
     @property
     def spool_dir(self) -> Path:
         return self.path / "spool"
+
+    def begin_namespaces(self) -> Namespaces:
+        """Namespaces for the environment that is going to use this folder: begun early, they are ready in time."""
+        if self._namespaces is None:
+            self._namespaces = Namespaces()
+        return self._namespaces
+
+    def take_namespaces(self) -> Namespaces:
+        """Hand them over to who closes them; `close` here closes them only until then."""
+        namespaces = self.begin_namespaces()
+        self._namespaces = None
+        return namespaces
 
     def bind_address(self, api_address: str) -> None:
         """Which in-sandbox API the environment's processes were told of, to know them by."""
@@ -99,6 +113,8 @@ class Workspace:
         """Remove the folder and its control groups and give up the lock. May be called twice."""
         if self._lock_fd < 0:
             return
+        if self._namespaces is not None:
+            self._namespaces.close()
         cgroups.remove(self._control_groups)
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock_fd)

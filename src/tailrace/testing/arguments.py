@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tailrace.emulator.invoke_request import MAX_CLIENT_CONTEXT_CHARS, MAX_SYNC_BYTES
+from tailrace.emulator.isolation.level import LEVELS
+from tailrace.emulator.tenancy import ALLOWED, is_tenant_id
 from tailrace.errors import ConfigError, UsageError
 from tailrace.packaging.own_extension import extension_path
 
@@ -18,6 +20,7 @@ StrPath = str | os.PathLike[str]
 LOG_FORMATS = ("text", "json")
 MAX_TIMEOUT_S = 900
 MEMORY_MB = (128, 10240)
+TMP_MB = (512, 10240)
 
 _KEYWORDS = {
     "--code": "code",
@@ -26,6 +29,9 @@ _KEYWORDS = {
     "--extension": "extensions",
     "--layer": "layers",
     "--env": "env",
+    "--isolation": "isolation",
+    "--mount": "mounts",
+    "--tenant-isolation": "tenant_isolation",
 }
 
 
@@ -33,7 +39,7 @@ def in_keywords(error: UsageError) -> UsageError:
     """The same error, with the names of keywords in place of the command line's options."""
 
     def named(text: str) -> str:
-        return re.sub(r"--[a-z]+\b", lambda option: _KEYWORDS.get(option[0], option[0]), text)
+        return re.sub(r"--[a-z]+(?:-[a-z]+)*", lambda option: _KEYWORDS.get(option[0], option[0]), text)
 
     return UsageError(named(error.setting), named(error.found), named(error.remedy))
 
@@ -79,6 +85,19 @@ def memory(memory_mb: int) -> int:
     return memory_mb
 
 
+def isolation(level: str) -> str:
+    if level not in LEVELS:
+        raise ConfigError("isolation", f"{level!r} is no level of isolation", f"one of {', '.join(LEVELS)}")
+    return level
+
+
+def tmp_size(tmp_mb: int) -> int:
+    least, most = TMP_MB
+    if not least <= tmp_mb <= most:
+        raise ConfigError("tmp_mb", f"{tmp_mb!r} is out of range", f"{least} to {most}")
+    return tmp_mb
+
+
 def log_format(given: str) -> str:
     if given.lower() not in LOG_FORMATS:
         raise ConfigError("log_format", f"{given!r} is unknown", f"one of {', '.join(LOG_FORMATS)}")
@@ -110,6 +129,12 @@ def client_context(given: Mapping[str, object] | None) -> str:
             "client_context", f"takes {size} bytes in base64", f"Lambda allows {MAX_CLIENT_CONTEXT_CHARS}"
         )
     return text
+
+
+def tenant(tenant_id: str) -> str:
+    if tenant_id and not is_tenant_id(tenant_id):
+        raise ConfigError("tenant_id", f"{tenant_id!r} is no tenant", f"Lambda allows {ALLOWED}")
+    return tenant_id
 
 
 def _encoded(name: str, value: object) -> str:

@@ -14,6 +14,7 @@ from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.invocations import new_invocation
 from tailrace.emulator.machine.effects import ReportInit
+from tailrace.emulator.policy_sources import apply_policy
 from tailrace.emulator.telemetry_log import TelemetryEntry
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentEndedError, TailraceError, UsageError
@@ -40,7 +41,11 @@ class LambdaEnvironment:
     executable as custom runtime, `python` the interpreter of the function (default: this one). `extensions` are
     executable files; the bare word ``tailrace`` is our agent as in its layer. `layers` are folders or zip files, merged
     in order. `env` are the function's variables; credentials and region among them are the role's. `log_format` is
-    ``text`` or ``json``. With `freeze` (the default) every process stands still between invocations, as on Lambda.
+    ``text`` or ``json``. With `tenant_isolation` every invocation names its `tenant_id`. `policy` are choices about the
+    platform by name, for example ``{"init_timeout_ms": 500}`` (docs/reference/fidelity.md). With `freeze` (the default) every process stands still between invocations, as on Lambda.
+
+    `isolation` is ``auto`` (the best this machine allows), ``process`` or ``namespace``; in namespaces `mounts`
+    (``SRC[:DST][:ro]``) are shown where they would be hidden, and `/tmp` holds `tmp_mb`.
 
     What cannot work raises a `ConfigError` (`UsageError`) or an `EnvironmentStartError` with one sentence. An init that
     fails is none of these: Lambda hides it and tries again at the first invocation, whose result then tells it.
@@ -64,6 +69,11 @@ class LambdaEnvironment:
         python: StrPath | None = None,
         name: str = "",
         freeze: bool = True,
+        isolation: str = "auto",
+        mounts: Iterable[str] = (),
+        tmp_mb: int = 512,
+        tenant_isolation: bool = False,
+        policy: Mapping[str, object] | None = None,
     ) -> None:
         __tracebackhide__ = True
         self._options = FunctionOptions(
@@ -78,7 +88,12 @@ class LambdaEnvironment:
             memory_mb=arguments.memory(memory_mb),
             log_format=arguments.log_format(log_format),
             freeze=freeze,
+            isolation=arguments.isolation(isolation),
+            mounts=list(mounts),
+            tmp_mb=arguments.tmp_size(tmp_mb),
             name=name,
+            tenant_isolation=tenant_isolation,
+            policy=apply_policy(policy or {}),
         )
         self._recorder = Recorder()
         self._environment: ExecutionEnvironment | None = None
@@ -146,6 +161,7 @@ class LambdaEnvironment:
         event: object = None,
         *,
         client_context: Mapping[str, object] | None = None,
+        tenant_id: str = "",
         raw: bytes | str | None = None,
     ) -> Result:
         """Run one invocation and wait until it has ended for the platform, extensions included.
@@ -159,7 +175,8 @@ class LambdaEnvironment:
         environment = self._started()
         if self._loop is None:
             raise EnvironmentEndedError("the execution environment has ended")
-        invocation = replace(new_invocation(payload, environment.now_ns()), client_context=context)
+        invocation = new_invocation(payload, environment.now_ns(), tenant_id=arguments.tenant(tenant_id))
+        invocation = replace(invocation, client_context=context)
         closed = self._run(lambda: environment.invoke(invocation))
         return make_result(closed, self._recorder.init_failure)
 
@@ -189,6 +206,11 @@ class LambdaEnvironment:
     def config(self) -> FunctionConfig:
         """The function as it was set up, for example `config.arn`."""
         return self._started().config
+
+    @property
+    def isolation(self) -> str:
+        """The level in force: ``process`` or ``namespace``."""
+        return self._started().isolation
 
     @property
     def is_frozen(self) -> bool:

@@ -63,13 +63,10 @@ def log_stream_name(config: FunctionConfig, time_text: str, unique: str) -> str:
 
 
 def _overridable(config: FunctionConfig) -> dict[str, str]:
-    """Not reserved: the customer's value wins (lambda-platform.md 1.2). Places are those of process isolation."""
-    opt = str(config.opt_dir or "/opt")
-    code = str(config.code_dir)
+    """Not reserved: the customer's value wins (lambda-platform.md 1.2)."""
     variables = {
         "LANG": "en_US.UTF-8",
-        "PATH": f"/usr/local/bin:/usr/bin:/bin:{opt}/bin",
-        "LD_LIBRARY_PATH": f"{code}:{code}/lib:{opt}/lib",
+        **_search_paths(config),
         "TZ": ":UTC",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
@@ -77,6 +74,21 @@ def _overridable(config: FunctionConfig) -> dict[str, str]:
     if config.log_format.upper() == "JSON":
         variables |= {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
     return variables
+
+
+def _search_paths(config: FunctionConfig) -> dict[str, str]:
+    """Where programs and libraries are found: the sandbox's places (lambda-platform.md 1.1), as far as there are any.
+
+    Its system's library folders are left out. They would come before this machine's, which its programs were built
+    with; what Lambda has of its own in `/var/lang` and `/var/runtime` is shown where this machine has it.
+    """
+    code, opt = config.task_root, config.opt_root
+    if not config.isolation.has_namespaces:
+        return {"PATH": f"/usr/local/bin:/usr/bin:/bin:{opt}/bin", "LD_LIBRARY_PATH": f"{code}:{code}/lib:{opt}/lib"}
+    return {
+        "PATH": f"/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:{opt}/bin",
+        "LD_LIBRARY_PATH": f"/var/lang/lib:/var/runtime:/var/runtime/lib:{code}:{code}/lib:{opt}/lib",
+    }
 
 
 def _reserved(config: FunctionConfig, sandbox: SandboxNames) -> dict[str, str]:
@@ -92,7 +104,7 @@ def _reserved(config: FunctionConfig, sandbox: SandboxNames) -> dict[str, str]:
         "AWS_LAMBDA_RUNTIME_API": sandbox.runtime_api,
         metadata_api.API_VARIABLE: sandbox.runtime_api,
         metadata_api.TOKEN_VARIABLE: sandbox.metadata_token,
-        "LAMBDA_TASK_ROOT": str(config.code_dir),
+        "LAMBDA_TASK_ROOT": config.task_root,
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
         "_AWS_XRAY_DAEMON_PORT": "2000",

@@ -1,0 +1,64 @@
+"""The system calls that Python has no words for. Loaded by the first process of a namespace: built-in modules only.
+
+Each raises `OSError` when the kernel refuses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+CLONE_NEWNS = 0x0002_0000
+CLONE_NEWUSER = 0x1000_0000
+CLONE_NEWPID = 0x2000_0000
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x4_0000
+MNT_DETACH = 0x2
+
+_PR_SET_PDEATHSIG = 1
+_LOCKED_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC
+"""What a mount from outside a user namespace must keep; `statvfs` names these three by the same bits."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, place: str = "") -> None:
+    if result != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error), place)
+
+
+def unshare(flags: int) -> None:
+    _check(_libc.unshare(flags))
+
+
+def die_with_parent(number: int) -> None:
+    """Get this signal when the parent ends, however it ends."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(number), 0, 0, 0))
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    words = [os.fsencode(word) if word else None for word in (source, target, kind)]
+    _check(_libc.mount(*words, ctypes.c_ulong(flags), options.encode() if options else None), target)
+
+
+def make_read_only(target: str) -> None:
+    """One mount; those on it stay as they are."""
+    kept = os.statvfs(target).f_flag & _LOCKED_FLAGS
+    mount("", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
+
+
+def unmount(target: str) -> None:
+    """Now from sight, and for good when nobody uses it any more."""
+    _check(_libc.umount2(os.fsencode(target), MNT_DETACH), target)
+
+
+def pivot_root(new_root: str, place_of_old: str) -> None:
+    _check(_libc.pivot_root(os.fsencode(new_root), os.fsencode(place_of_old)), new_root)

@@ -1,0 +1,97 @@
+"""Settling how one function is kept apart: the level, and what of this machine its processes see all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.isolation.choice import choose
+from tailrace.emulator.isolation.level import PROCESS
+from tailrace.emulator.isolation.mounts import HIDDEN, Mount, is_hidden, read_mount
+from tailrace.emulator.workspace import Workspace
+from tailrace.errors import UsageError
+
+_DESTINATIONS = "TAILRACE_DESTINATIONS"
+_TMP = "/tmp/"  # noqa: S108 - a prefix to compare with
+
+
+def begin(requested: str, workspace: Workspace) -> None:
+    """Start what takes its time, so that it is there when the function is checked."""
+    if requested != PROCESS:
+        workspace.begin_namespaces()
+
+
+def settle(config: FunctionConfig, workspace: Workspace, requested: str, mounts: Sequence[str]) -> FunctionConfig:
+    """The function with its isolation and its mounts.
+
+    Under `auto`, what the function's variables name below this machine's `/tmp`, and the folders of ``file://``
+    destinations, stay visible: what ran without namespaces shall run. Whoever asks for `namespace` says himself what
+    is shown. Raises `UsageError` for what is not allowed here or would be lost with the environment.
+    """
+    given = tuple(map(read_mount, mounts))
+    isolation = choose(requested, None if requested == PROCESS else workspace.begin_namespaces())
+    if not isolation.has_namespaces:
+        _refuse_moved(given)
+    elif isolation.is_chosen:
+        _refuse_hidden_targets(config, given)
+    else:
+        given = (*_destination_mounts(config), *_variable_mounts(config), *given)
+    return replace(config, isolation=isolation, mounts=given)
+
+
+def _refuse_moved(mounts: Sequence[Mount]) -> None:
+    for mount in mounts:
+        if mount.target != str(mount.source) or mount.read_only:
+            found = f"{mount.source} cannot be shown as {mount.target} to plain processes"
+            raise UsageError("--mount", found, "that takes --isolation namespace")
+
+
+def _file_targets(config: FunctionConfig) -> Iterator[tuple[str, str]]:
+    """Each ``file://`` destination in a place that is hidden: as it was written, and its folder."""
+    for word in config.environment.get(_DESTINATIONS, "").split():
+        with contextlib.suppress(ValueError):
+            url = urlsplit(word)
+            folder = os.path.normpath(unquote(url.path or "/"))
+            if url.scheme == "file" and (is_hidden(folder) or folder in HIDDEN):
+                yield f"file://{url.path}", folder
+
+
+def _refuse_hidden_targets(config: FunctionConfig, mounts: Sequence[Mount]) -> None:
+    shown = [mount.target for mount in mounts if not mount.read_only]
+    for written, folder in _file_targets(config):
+        if not any(f"{folder}/".startswith(f"{target}/") for target in shown):
+            raise _hidden_target(written, folder)
+
+
+def _hidden_target(written: str, folder: str) -> UsageError:
+    remedy = "choose a folder elsewhere" if folder in HIDDEN else f"add --mount {folder}, or choose a folder elsewhere"
+    found = f"{written} lies in a place that is the environment's own and vanishes with it"
+    return UsageError(_DESTINATIONS, found, remedy)
+
+
+def _destination_mounts(config: FunctionConfig) -> Iterator[Mount]:
+    for written, folder in _file_targets(config):
+        if folder in HIDDEN:
+            raise _hidden_target(written, folder)
+        path = Path(folder)
+        with contextlib.suppress(OSError):  # the agent says that it cannot write there
+            path.mkdir(parents=True, exist_ok=True)
+            yield Mount(path.resolve(), folder)
+
+
+def _variable_mounts(config: FunctionConfig) -> Iterator[Mount]:
+    """What is there, or the folder in which it would be made, unless that is `/tmp` itself."""
+    for value in config.environment.values():
+        for part in value.split(":"):
+            if not part.startswith(_TMP):
+                continue
+            path = Path(os.path.normpath(part))
+            shown = path if os.path.lexists(path) else path.parent
+            with contextlib.suppress(OSError, ValueError):
+                if is_hidden(shown) and shown.exists():
+                    yield Mount(shown.resolve(), str(shown))
