@@ -20,13 +20,16 @@ def new_trace_header(now_ns: int) -> str:
     return f"Root=1-{root};Parent={secrets.token_hex(8)};Sampled=0"
 
 
-def new_invocation(payload: bytes, now_ns: int, invoked_arn: str = "", trace_header: str = "") -> Invocation:
+def new_invocation(
+    payload: bytes, now_ns: int, invoked_arn: str = "", trace_header: str = "", tenant_id: str = ""
+) -> Invocation:
     """An invocation with identifiers of its own."""
     return Invocation(
         request_id=str(uuid.uuid4()),
         payload=payload,
         invoked_arn=invoked_arn,
         trace_header=trace_header or new_trace_header(now_ns),
+        tenant_id=tenant_id,
     )
 
 

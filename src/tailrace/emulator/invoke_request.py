@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tailrace.emulator.http_server import Request
+from tailrace.emulator.tenancy import ALLOWED, is_tenant_id
 
 MAX_SYNC_BYTES = 6_291_456
 MAX_EVENT_BYTES = 1_048_576
@@ -23,9 +24,6 @@ _FUNCTION = re.compile(
     r"(?P<name>[a-zA-Z0-9-_]{1,140})(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9-_]{1,128}))?"
 )
 _QUALIFIER = re.compile(r"[a-zA-Z0-9$_-]{1,128}")
-_TENANT_ID = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
-"""lambda-platform-2026.md 7"""
-
 _TYPES = ("RequestResponse", "Event", "DryRun")
 _LOG_TYPES = ("None", "Tail")
 
@@ -168,9 +166,8 @@ def _cognito_identity(header: str) -> str:
 
 
 def _tenant_id(header: str) -> str:
-    if header and not _TENANT_ID.fullmatch(header):
-        allowed = f"1 to 256 characters of the pattern {_TENANT_ID.pattern}"
-        raise _invalid(header, "tenantId", allowed)
+    if header and not is_tenant_id(header):
+        raise _invalid(header, "tenantId", ALLOWED)
     return header
 
 
