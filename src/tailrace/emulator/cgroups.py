@@ -8,7 +8,6 @@ allows: limits that stand on the way hold for ours too.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -177,9 +176,10 @@ def _is_removed(folder: Path) -> bool:
     # a process of another PID namespace is shown as 0, which as an address means ourselves
     for pid in set(members(folder)) - {0, os.getpid()}:
         send(pid, signal.SIGKILL)
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            folder.rmdir()
-        except OSError:  # a member is still on its way out
-            return False
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:  # a member is still on its way out
+        return False
     return True

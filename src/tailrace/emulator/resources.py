@@ -80,6 +80,7 @@ class Resources:
         cpu: str,
         workspace: Workspace,
         *,
+        own_tmp_mb: int = 0,
         tmp: Path = Path("/tmp"),  # noqa: S108 - Lambda's, and the processes' own
         find: Callable[[str, frozenset[str]], ControlGroup | None] = find_group,
     ) -> Resources:
