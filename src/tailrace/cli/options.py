@@ -55,6 +55,12 @@ _SHARED = [
         default=128,
         help="The function's, 128 to 10240. [default: 128]",
     ),
+    click.option(
+        "--cpu",
+        type=click.Choice(["host", "lambda"]),
+        default="host",
+        help="All of this machine, or Lambda's share for the memory: one processor at 1769 MB. [default: host]",
+    ),
     click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the function's log."),
     click.option(
         "--isolation",

@@ -33,6 +33,7 @@ class FunctionArguments:
     variables: tuple[str, ...]
     timeout_s: float
     memory_mb: int
+    cpu: str
     log_format: str
     no_freeze: bool
     isolation: str
@@ -61,6 +62,7 @@ def prepared(arguments: FunctionArguments) -> Iterator[tuple[FunctionConfig, Wor
             variables=variables,
             timeout_s=arguments.timeout_s,
             memory_mb=arguments.memory_mb,
+            cpu=arguments.cpu,
             log_format=arguments.log_format,
             freeze=not arguments.no_freeze,
             isolation=arguments.isolation,

@@ -20,6 +20,7 @@ from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.node_runtime import NodeChoice, node_runtime
 from tailrace.emulator.places import LAYERS, on_host
 from tailrace.emulator.python_runtime import python_runtime
+from tailrace.emulator.resources import HOST, require_share
 from tailrace.emulator.runtime import Runtime
 from tailrace.emulator.runtime_choice import AUTO, NODEJS, PROVIDED, choose_runtime
 from tailrace.emulator.tenancy import check_isolation
@@ -37,6 +38,7 @@ class FunctionOptions:
     `code_dir` is a folder or a zip file. `runtime` is ``auto``, ``python``, ``nodejs`` or ``provided``. `python` and
     `node` are interpreters, `node_client` a folder that holds AWS's client for Node.js. `isolation` is ``auto``,
     ``process`` or ``namespace``; `mounts` are ``SRC[:DST][:ro]``; `tmp_mb` is the size of a `/tmp` of its own.
+    `cpu` is ``host``, or ``lambda`` for Lambda's share of the processors.
     """
 
     handler: str
@@ -57,6 +59,7 @@ class FunctionOptions:
     isolation: str = DEFAULT
     mounts: Sequence[str] = ()
     tmp_mb: int = 512
+    cpu: str = HOST
     tenant_isolation: bool = False
     policy: Policy = field(default_factory=Policy)
 
@@ -69,6 +72,7 @@ def build_function(
     `host` are this process's variables: where Node.js and its client may be found. Raises `UsageError` for the first
     thing that cannot work, with what was found and what to do.
     """
+    require_share(options.cpu)
     begin(options.isolation, workspace)
     code = open_code(options.code_dir, workspace)
     opt_dir = _opt_dir(options.layers, workspace, code)
@@ -101,6 +105,7 @@ def build_function(
         runtime_files=runtime.files,
         warnings=_warnings(options, runtime, customer),
         tmp_mb=options.tmp_mb,
+        cpu=options.cpu,
     )
     return settle(config, workspace, options.isolation, options.mounts)
 

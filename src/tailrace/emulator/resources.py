@@ -20,10 +20,11 @@ from tailrace.emulator import cgroup_v1, cgroup_v2, cgroups
 from tailrace.emulator.cgroup_mover import Mover
 from tailrace.emulator.cgroups import CPU, MEMORY, ControlGroup, CpuQuota
 from tailrace.emulator.workspace import Workspace
-from tailrace.errors import EnvironmentStartError
+from tailrace.errors import EnvironmentStartError, UsageError
 
 HOST = "host"
 LAMBDA = "lambda"
+SHARES = (HOST, LAMBDA)
 """Who says how much of the processors a function gets."""
 
 MB = 1_048_576
@@ -37,6 +38,10 @@ _KERNEL_ROOM_BYTES = 16 * MB
 _TMP_BYTES = 512 * MB
 """What a function may write to `/tmp` unless it is given more (lambda-platform.md 3.8)."""
 
+_NO_SHARE = (
+    "Lambda's share of the processors needs a control group, and none can be made here",
+    "tailrace doctor says why; --cpu host runs without a limit",
+)
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
@@ -48,6 +53,16 @@ def processors(memory_mb: int) -> float:
 def cpu_quota(memory_mb: int) -> CpuQuota:
     """Lambda's share as a quota in each `CPU_PERIOD_US`."""
     return CpuQuota(round(processors(memory_mb) * CPU_PERIOD_US), CPU_PERIOD_US)
+
+
+def require_share(cpu: str) -> None:
+    """Raises `UsageError` when Lambda's share is wanted and cannot be kept here."""
+    if cpu == LAMBDA and _is_missing_cpu(find_group("probe", frozenset({CPU}))):
+        raise UsageError("--cpu", *_NO_SHARE)
+
+
+def _is_missing_cpu(group: ControlGroup | None) -> bool:
+    return group is None or CPU not in group.controllers
 
 
 def find_group(name: str, wanted: frozenset[str], proc: Path = Path("/proc/self")) -> ControlGroup | None:
@@ -96,11 +111,8 @@ class Resources:
             tmp_bytes = own_tmp_mb * MB or (_TMP_BYTES if is_in_memory(tmp) else 0)
             room = _KERNEL_ROOM_BYTES + tmp_bytes
             group = _made(group, memory_mb * MB + room)
-        if cpu == LAMBDA and (group is None or CPU not in group.controllers):
-            raise EnvironmentStartError(
-                "--cpu lambda needs a control group that may limit processors, and none can be made here; "
-                "tailrace doctor says why"
-            )
+        if cpu == LAMBDA and _is_missing_cpu(group):
+            raise EnvironmentStartError("; ".join(_NO_SHARE))
         return cls(memory_mb, group, cpu_quota(memory_mb) if cpu == LAMBDA else None)
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tailrace.emulator.invoke_request import MAX_CLIENT_CONTEXT_CHARS, MAX_SYNC_BYTES
 from tailrace.emulator.isolation.level import LEVELS
+from tailrace.emulator.resources import SHARES
 from tailrace.emulator.tenancy import ALLOWED, is_tenant_id
 from tailrace.errors import ConfigError, UsageError
 from tailrace.packaging.own_extension import extension_path
@@ -31,6 +32,7 @@ _KEYWORDS = {
     "--env": "env",
     "--isolation": "isolation",
     "--mount": "mounts",
+    "--cpu": "cpu",
     "--tenant-isolation": "tenant_isolation",
 }
 
@@ -89,6 +91,12 @@ def isolation(level: str) -> str:
     if level not in LEVELS:
         raise ConfigError("isolation", f"{level!r} is no level of isolation", f"one of {', '.join(LEVELS)}")
     return level
+
+
+def cpu(given: str) -> str:
+    if given not in SHARES:
+        raise ConfigError("cpu", f"{given!r} is unknown", f"one of {', '.join(SHARES)}")
+    return given
 
 
 def tmp_size(tmp_mb: int) -> int:

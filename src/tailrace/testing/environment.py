@@ -42,10 +42,12 @@ class LambdaEnvironment:
     executable files; the bare word ``tailrace`` is our agent as in its layer. `layers` are folders or zip files, merged
     in order. `env` are the function's variables; credentials and region among them are the role's. `log_format` is
     ``text`` or ``json``. With `tenant_isolation` every invocation names its `tenant_id`. `policy` are choices about the
-    platform by name, for example ``{"init_timeout_ms": 500}`` (docs/reference/fidelity.md). With `freeze` (the default) every process stands still between invocations, as on Lambda.
+    platform by name, for example ``{"init_timeout_ms": 500}`` (docs/reference/fidelity.md). With `freeze` (the default)
+    every process stands still between invocations, as on Lambda.
 
     `isolation` is ``auto`` (the best this machine allows), ``process`` or ``namespace``; in namespaces `mounts`
-    (``SRC[:DST][:ro]``) are shown where they would be hidden, and `/tmp` holds `tmp_mb`.
+    (``SRC[:DST][:ro]``) are shown where they would be hidden, and `/tmp` holds `tmp_mb`. `cpu` is ``host``, or
+    ``lambda`` for Lambda's share of the processors, which follows from `memory_mb`.
 
     What cannot work raises a `ConfigError` (`UsageError`) or an `EnvironmentStartError` with one sentence. An init that
     fails is none of these: Lambda hides it and tries again at the first invocation, whose result then tells it.
@@ -72,6 +74,7 @@ class LambdaEnvironment:
         isolation: str = "auto",
         mounts: Iterable[str] = (),
         tmp_mb: int = 512,
+        cpu: str = "host",
         tenant_isolation: bool = False,
         policy: Mapping[str, object] | None = None,
     ) -> None:
@@ -91,6 +94,7 @@ class LambdaEnvironment:
             isolation=arguments.isolation(isolation),
             mounts=list(mounts),
             tmp_mb=arguments.tmp_size(tmp_mb),
+            cpu=arguments.cpu(cpu),
             name=name,
             tenant_isolation=tenant_isolation,
             policy=apply_policy(policy or {}),

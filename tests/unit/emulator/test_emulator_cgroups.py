@@ -202,7 +202,7 @@ def test_a_machine_with_both_versions_uses_the_one_that_has_the_controllers(mach
     machine.group("unified")
     group = find_group("x", BOTH, machine.proc)
     assert group is not None
-    assert (group.version, group.controllers) == (1, {MEMORY})
+    assert (group.version, group.controllers) == (1, frozenset({MEMORY}))
 
 
 @pytest.fixture
