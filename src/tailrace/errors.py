@@ -53,7 +53,15 @@ class ConnectError(TransportError):
 
 
 class NoReplyError(TransportError):
-    """The request was sent, wholly or in part, and its outcome is unknown."""
+    """The request was sent, wholly or in part, and its outcome is unknown.
+
+    `stale` says that it went out on a kept connection that had died meanwhile, as they do while a sandbox is frozen:
+    this says nothing about the destination.
+    """
+
+    def __init__(self, reason: str, stale: bool = False) -> None:
+        self.stale = stale
+        super().__init__(reason)
 
 
 class EnvironmentStartError(TailraceError):

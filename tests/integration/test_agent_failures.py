@@ -90,7 +90,11 @@ def test_a_destination_that_refuses_is_waited_for_once_and_said_once(opt: Path, 
 
 def test_a_dead_destination_costs_its_neighbour_nothing(opt: Path, api: FakeLambdaApi, out: Path) -> None:
     with black_hole() as url:
-        settings = {"TAILRACE_DESTINATIONS": f"{url} file://{out}", "TAILRACE_END_WAIT_MS": "200"}
+        settings = {
+            "TAILRACE_DESTINATIONS": f"{url} file://{out}",
+            "TAILRACE_END_WAIT_MS": "200",
+            "TAILRACE_FLUSH": "end",
+        }
         with AgentProcess(opt, api.address, settings) as agent:
             for number in range(1, 4):
                 invoked(api, number)

@@ -26,7 +26,7 @@ from tailrace.pipeline.messages import (
     Outcome,
     Reply,
 )
-from tailrace.pipeline.sender import SenderSettings
+from tailrace.pipeline.sender_settings import SenderSettings
 
 if TYPE_CHECKING:
     from tailrace.clock import Clock
@@ -65,6 +65,10 @@ class FakeDestination:
     def encode_record(self, record: Record, resource: Resource) -> bytes:
         return (record.raw or "null").encode()
 
+    def truncate_record(self, data: bytes, max_bytes: int) -> bytes | None:
+        """Only what begins with an x can be cut: it ends in an exclamation mark then."""
+        return data[: max_bytes - 1] + b"!" if data.startswith(b"x") else None
+
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> Request:
         if self.build_error is not None:
             raise self.build_error
@@ -88,11 +92,14 @@ class FakeTransport:
         self.gate.set()
         self.entered = threading.Event()
         self.always: TransportError | None = None
+        self.writes = True  # whether it says that the request is on the wire before it answers
         self.closed = False
 
-    def send(self, request: Request, timeout_s: float) -> Reply:
+    def send(self, request: Request, timeout_s: float, on_written: Callable[[], None] | None = None) -> Reply:
         assert isinstance(request, HttpRequest)
         assert timeout_s > 0
+        if on_written is not None and self.writes:
+            on_written()
         self.entered.set()
         assert self.gate.wait(LIMIT_S)
         answer: int | TransportError = self.script.pop(0) if self.script else 200
@@ -136,6 +143,7 @@ class Rig:
         clock: Clock | None = None,
         settings: SenderSettings | None = None,
         draw: Callable[[], float] = lambda: 0.0,
+        express: Callable[[], FakeTransport] | None = None,
     ) -> None:
         self.destination = destination or FakeDestination()
         self.transport = transport or FakeTransport()
@@ -144,7 +152,7 @@ class Rig:
         self.told = Told()
         self.row = self.ledger.open_row(self.destination.name)
         self.exporter = Exporter(
-            self.destination, self.transport, self.row, RESOURCE, self.clock, draw, self.told, settings
+            self.destination, self.transport, self.row, RESOURCE, self.clock, draw, self.told, settings, express
         )
 
     def offer(self, first: int, last: int) -> None:

@@ -6,6 +6,7 @@ from tailrace.agent.lifecycle import (
     AwaitReport,
     AwaitRuntimeDone,
     AwaitSilence,
+    Begin,
     CallNext,
     CloseAndLeave,
     Flush,
@@ -84,7 +85,7 @@ class App:
             thawed()
         now_s = self._clock.monotonic_s()
         event = event_of(_decoded(body), self._clock.wall_s(), now_s)
-        step = self._lifecycle.begin(event, now_s)
+        step = self._lifecycle.begin(event, now_s, self._fanout.any_up, self._fanout.is_warm)
         while not isinstance(step, (CallNext, CloseAndLeave)):
             came = self._carry_out(step)
             step = self._lifecycle.after(step, came, self._clock.monotonic_s(), self._fanout.any_up)
@@ -98,11 +99,21 @@ class App:
         if isinstance(step, AwaitRuntimeDone):
             return self._progress.wait_done(step.request_id, wait_s)
         if isinstance(step, AwaitSilence):
-            return self._progress.wait_quiet(wait_s, step.quiet_s)
+            return self._progress.wait_quiet(wait_s, step.quiet_s, step.since_s)
+        if isinstance(step, Begin):
+            return self._begin(step)
         if isinstance(step, Flush):
             self._fanout.request_flush()
-            return self._fanout.wait_drained(step.until_s, step.full)
+            return self._fanout.wait_flushed(step.until_s, step.reply_until_s, step.glance_s, step.full)
         raise TypeError(f"nobody carries out {type(step).__name__}")
+
+    def _begin(self, step: Begin) -> bool:
+        """What came before this invocation leaves with it, or nothing does yet; see `Begin`."""
+        self._progress.leave_when_done = step.leaves_when_done
+        self._fanout.hurry_from(step.hurry_from_s)
+        if step.sends:
+            self._fanout.request_flush()
+        return self._fanout.wait_written(step.until_s)
 
     def close(self, until_s: float) -> None:
         """Deliver the rest by `until_s` and write the ledger, the last line on standard output, come what may.

@@ -16,12 +16,12 @@ from tailrace.destinations.registry import build_destinations
 from tailrace.model.resource import Resource
 from tailrace.pipeline.exporter import Exporter
 from tailrace.pipeline.fanout import Fanout
-from tailrace.pipeline.flush import EndPolicy, FlushSettings, flush_policy
+from tailrace.pipeline.flush import FlushSettings, flush_policy
 from tailrace.pipeline.intake import Intake
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.local_transport import write_standard_output
 from tailrace.pipeline.progress import Progress
-from tailrace.pipeline.sender import SenderSettings
+from tailrace.pipeline.sender_settings import SenderSettings
 from tailrace.pipeline.transport import CompositeTransport
 from tailrace.processors.attribute import Attributor
 from tailrace.processors.worker import Worker
@@ -68,9 +68,8 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
     worker = Worker(intake, fanout, ledger, attributor, progress, settings.types, diagnostics)
     fanout.start(threads.keep_running)
     threads.keep_running(worker.run)
-    policy = flush_policy(EndPolicy.name, FlushSettings(settings.end_wait_ms, settings.settle_ms, settings.margin_ms))
     return App(
-        lifecycle=Lifecycle(policy, telemetry),
+        lifecycle=Lifecycle(flush_policy(settings.flush.policy, flush_settings(settings)), telemetry),
         listener=TelemetryListener(listener, intake, threads.spawn) if listener is not None else None,
         intake=intake,
         fanout=fanout,
@@ -111,11 +110,30 @@ def build_fanout(
             clock,
             draw,
             diagnostics,
-            SenderSettings(queue_max_bytes=settings.queue_max_bytes),
+            SenderSettings(queue_max_bytes=settings.queue_max_bytes, batch_max_age_s=batch_max_age_s(settings)),
+            lambda: CompositeTransport(clock, environ),
         )
         for destination in built.destinations
     ]
     return Fanout(exporters, ledger, clock, [ledger.open_row(problem.setting) for problem in built.problems])
+
+
+def flush_settings(settings: Settings) -> FlushSettings:
+    return FlushSettings(
+        end_wait_ms=settings.end_wait_ms,
+        settle_ms=settings.settle_ms,
+        margin_ms=settings.margin_ms,
+        write_timeout_ms=settings.write_timeout_ms,
+        reply_wait_ms=settings.reply_wait_ms,
+        steady_ms=settings.steady_ms,
+        **({} if settings.flush.interval_ms is None else {"interval_ms": settings.flush.interval_ms}),
+    )
+
+
+def batch_max_age_s(settings: Settings) -> float | None:
+    """How long lines may be collected, where the flush strategy says so; else it is each destination's own measure."""
+    interval_ms = settings.flush.interval_ms
+    return None if interval_ms is None else interval_ms / 1000
 
 
 def resource_of(register_reply: bytes, environ: Mapping[str, str]) -> Resource:

@@ -6,6 +6,8 @@ and that call stands a flush with a deadline. All moments here are monotonic sec
 
 from __future__ import annotations
 
+from tailrace.pipeline.flush import HOLD, KEEP, WRITE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tailrace.pipeline.interfaces import FlushPolicy
@@ -88,23 +90,43 @@ class AwaitReport(AwaitRuntimeDone):
 
 
 class AwaitSilence(Step):
-    """Wait until no telemetry has come for `quiet_s`."""
+    """Wait until no telemetry has come for `quiet_s`, counted from `since_s` at the earliest."""
 
-    __slots__ = ("quiet_s",)
+    __slots__ = ("quiet_s", "since_s")
 
-    def __init__(self, quiet_s: float, until_s: float) -> None:
+    def __init__(self, quiet_s: float, until_s: float, since_s: float) -> None:
         super().__init__(until_s)
         self.quiet_s = quiet_s
+        self.since_s = since_s
+
+
+class Begin(Step):
+    """An invocation runs. Lines leave as they come from `hurry_from_s` on. With `sends`, what is held leaves now, and
+    is waited for until it is on the wire, up to `until_s`; with `attends`, somebody will flush when it is done, or else
+    its last lines leave as soon as they are here (`leaves_when_done`)."""
+
+    __slots__ = ("attends", "hurry_from_s", "leaves_when_done", "sends")
+
+    def __init__(self, until_s: float, hurry_from_s: float, plan: str) -> None:
+        super().__init__(until_s)
+        self.hurry_from_s = hurry_from_s
+        self.attends = plan == HOLD
+        self.sends = plan != KEEP
+        self.leaves_when_done = plan not in (HOLD, KEEP, WRITE)
 
 
 class Flush(Step):
-    """Send everything, and wait for the outcome. `full` where the wait has the length that the policy grants:
-    only then does waiting in vain say something about the destination."""
+    """Send everything, and wait: until all is on the wire up to `until_s`, and then `glance_s` for the outcome; where
+    `glance_s` is None, and for destinations that are not warm, for the outcome until `reply_until_s`. `full` where
+    that wait has the length that the policy grants: only then does waiting in vain say something about the
+    destination."""
 
-    __slots__ = ("full",)
+    __slots__ = ("full", "glance_s", "reply_until_s")
 
-    def __init__(self, until_s: float, full: bool) -> None:
+    def __init__(self, until_s: float, reply_until_s: float, glance_s: float | None, full: bool) -> None:
         super().__init__(until_s)
+        self.reply_until_s = reply_until_s
+        self.glance_s = glance_s
         self.full = full
 
 
@@ -124,36 +146,66 @@ class Lifecycle:
     """`begin` an event, carry out its step, say with `after` what came of it, and so on until `CallNext` or
     `CloseAndLeave`. `telemetry` is false where the platform will never send any: then nothing is waited for."""
 
-    __slots__ = ("_event", "_last_request_id", "_policy", "_telemetry")
+    __slots__ = ("_done_s", "_event", "_flushes", "_last_request_id", "_policy", "_telemetry")
 
     def __init__(self, policy: FlushPolicy, telemetry: bool) -> None:
         self._policy = policy
         self._telemetry = telemetry
         self._last_request_id = ""
         self._event = LifecycleEvent("", 0.0)
+        self._done_s = 0.0
+        self._flushes = 0
 
-    def begin(self, event: LifecycleEvent, now_s: float) -> Step:
+    def begin(self, event: LifecycleEvent, now_s: float, any_up: bool, is_warm: bool) -> Step:
+        """The first step. `any_up`: some destination is worth waiting for; `is_warm`: all of these have answered
+        before, over connections that stand."""
         self._event = event
         if event.kind == SHUTDOWN:
             return self._shutdown(now_s)
         if event.kind != INVOKE or not self._telemetry:
             return CallNext()
         self._last_request_id = event.request_id
-        return AwaitRuntimeDone(event.request_id, now_s + self._policy.done_wait_s(now_s, event.deadline_s))
+        self._flushes = 0
+        plan = self._policy.begin(now_s, any_up, is_warm)
+        write_wait_s = self._policy.write_wait_s(now_s, event.deadline_s, any_up) if plan == WRITE else 0.0
+        return Begin(now_s + write_wait_s, self._policy.hurry_from_s(now_s, event.deadline_s), plan)
 
     def after(self, step: Step, came: bool, now_s: float, any_up: bool) -> Step:
         """The step after `step`. `came` is its answer, `any_up` whether any destination is worth waiting for."""
         if isinstance(step, AwaitReport):
             return self._close(now_s)
-        if isinstance(step, AwaitRuntimeDone) and came:
-            quiet_s = self._policy.settle_s(now_s, self._event.deadline_s)
-            # Silence may never come: a function that left a thread behind goes on writing.
-            limit_s = min(SETTLE_LIMIT * quiet_s, self._policy.done_wait_s(now_s, self._event.deadline_s))
-            return AwaitSilence(quiet_s, now_s + limit_s)
-        if isinstance(step, (AwaitRuntimeDone, AwaitSilence)):
-            wait_s = self._policy.reply_wait_s(now_s, self._event.deadline_s, any_up)
-            return Flush(now_s + wait_s, full=0 < self._policy.cap_s <= wait_s)
+        if isinstance(step, Begin) and step.attends:
+            wait_s = self._policy.done_wait_s(now_s, self._event.deadline_s)
+            return AwaitRuntimeDone(self._event.request_id, now_s + wait_s)
+        if isinstance(step, AwaitRuntimeDone):
+            self._done_s = now_s
+            return self._settle(now_s) if came and self._policy.waits_for_replies else self._flush(now_s, any_up)
+        if isinstance(step, AwaitSilence):
+            return self._flush(now_s, any_up)
+        if isinstance(step, Flush) and self._flushes == 1 and not self._policy.waits_for_replies:
+            # The wait for the wire was part of the settle window; who came in the rest of it gets on the wire, too.
+            return self._settle(now_s)
         return CallNext()
+
+    def _settle(self, now_s: float) -> Step:
+        quiet_s = self._policy.settle_s(now_s, self._event.deadline_s)
+        # Silence may never come: a function that left a thread behind goes on writing.
+        limit_s = min(SETTLE_LIMIT * quiet_s, self._policy.done_wait_s(now_s, self._event.deadline_s))
+        return AwaitSilence(quiet_s, now_s + limit_s, self._done_s)
+
+    def _flush(self, now_s: float, any_up: bool) -> Step:
+        self._flushes += 1
+        deadline_s = self._event.deadline_s
+        reply_wait_s = self._policy.reply_wait_s(now_s, deadline_s, any_up)
+        glance_s = None
+        if not self._policy.waits_for_replies:
+            glance_s = self._policy.glance_s() if self._flushes == 1 else 0.0
+        return Flush(
+            now_s + self._policy.write_wait_s(now_s, deadline_s, any_up),
+            now_s + reply_wait_s,
+            glance_s,
+            full=0 < self._policy.cap_s <= reply_wait_s,
+        )
 
     def _shutdown(self, now_s: float) -> Step:
         left_s = self._policy.shutdown_wait_s(now_s, self._event.deadline_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tailrace.config.flush import FlushStrategy, load_flush_strategy
 from tailrace.config.headers import HttpHeaders, parse_headers
 from tailrace.config.wording import closest, suggestion
 from tailrace.errors import ConfigError
@@ -17,12 +18,16 @@ DEFAULT_LISTEN_HOST = "0.0.0.0"  # noqa: S104 - the platform delivers to a name 
 # name of the variable: attribute, default, least, most
 _NUMBERS = {
     "TAILRACE_END_WAIT_MS": ("end_wait_ms", 500, 0, 60_000),
-    "TAILRACE_SETTLE_MS": ("settle_ms", 5, 0, 10_000),
+    "TAILRACE_SETTLE_MS": ("settle_ms", 2, 0, 10_000),
+    "TAILRACE_WRITE_TIMEOUT_MS": ("write_timeout_ms", 500, 0, 60_000),
+    "TAILRACE_REPLY_WAIT_MS": ("reply_wait_ms", 5, 0, 60_000),
+    "TAILRACE_STEADY_MS": ("steady_ms", 1000, 0, 900_000),
     "TAILRACE_MARGIN_MS": ("margin_ms", 100, 0, 60_000),
     "TAILRACE_QUEUE_MAX_BYTES": ("queue_max_bytes", 8_388_608, 65_536, 1_073_741_824),
 }
 SETTINGS = (
     *_NUMBERS,
+    "TAILRACE_FLUSH",
     "TAILRACE_DESTINATIONS",
     "TAILRACE_HTTP_HEADERS",
     "TAILRACE_TYPES",
@@ -38,21 +43,27 @@ _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 class Settings:
     """What the agent goes by, where destinations are not concerned.
 
-    `types` are the record types to deliver; `end_wait_ms` the longest wait for replies at the end of an invocation,
-    `settle_ms` the wait for late records there, `margin_ms` the distance kept from the invocation's deadline;
+    `types` are the record types to deliver; `flush` says when; `end_wait_ms` is the longest wait for replies at the end
+    of an invocation where they are waited for in full, `reply_wait_ms` where they are not, `write_timeout_ms` the
+    longest wait for the wire, `settle_ms` the wait for late records there, `margin_ms` the distance kept from the
+    invocation's deadline, `steady_ms` the longest interval between invocations that overlap their deliveries;
     `queue_max_bytes` bounds what each destination may hold. `problems` name the values that could not be used.
     """
 
     __slots__ = (
         "_sources",
         "end_wait_ms",
+        "flush",
         "http_headers",
         "listen_host",
         "margin_ms",
         "problems",
         "queue_max_bytes",
+        "reply_wait_ms",
         "settle_ms",
+        "steady_ms",
         "types",
+        "write_timeout_ms",
     )
 
     def __init__(self) -> None:
@@ -60,7 +71,11 @@ class Settings:
         self.types: tuple[str, ...] = DEFAULT_TYPES
         self.listen_host = DEFAULT_LISTEN_HOST
         self.end_wait_ms = 500
-        self.settle_ms = 5
+        self.flush = FlushStrategy()
+        self.settle_ms = 2
+        self.write_timeout_ms = 500
+        self.reply_wait_ms = 5
+        self.steady_ms = 1000
         self.margin_ms = 100
         self.queue_max_bytes = 8_388_608
         self.problems: list[ConfigError] = []
@@ -86,6 +101,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
                 settings.problems.append(_not_a_number(variable, text, default, least, most))
             else:
                 settings._set(name, number, variable)
+    strategy, variable = load_flush_strategy(environ, settings.problems)
+    if variable:
+        settings._set("flush", strategy, variable)
     _load_types(settings, environ.get("TAILRACE_TYPES", ""))
     _load_listen_host(settings, environ.get("TAILRACE_LISTEN_HOST", "").strip())
     _load_headers(settings, environ.get("TAILRACE_HTTP_HEADERS", ""))

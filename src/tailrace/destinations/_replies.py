@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tailrace.errors import ConfigError
+from tailrace.pipeline.times import days_since_1970
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,12 +16,14 @@ _LONGEST_S = 86_400.0
 def retry_after_s(reply: Reply) -> float | None:
     """Seconds to wait, from ``Retry-After`` (RFC 9110, 10.2.3), at most a day; None where nothing usable is said.
 
-    A date counts from the reply's own ``Date``, so that the sandbox's clock does not matter.
+    A date counts from the reply's own ``Date``, so that the sandbox's clock does not matter, unless there is none.
     """
     text = reply.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), _LONGEST_S) if len(text) <= 9 else _LONGEST_S
     then, now = http_date_s(text), http_date_s(reply.headers.get("date", "").strip())
+    if now is None and reply.came_s:
+        now = int(reply.came_s)
     if then is None or now is None:
         return None
     return min(max(0.0, float(then - now)), _LONGEST_S)
@@ -37,7 +40,7 @@ def http_date_s(text: str) -> int | None:
     day, year, hour, minute, second = (int(n) for n in numbers)
     if not (1 <= day <= 31 and year >= 1970 and hour < 24 and minute < 60 and second <= 60):
         return None
-    return _days(year, _MONTHS.index(words[2]) + 1, day) * 86_400 + hour * 3600 + minute * 60 + second
+    return days_since_1970(year, _MONTHS.index(words[2]) + 1, day) * 86_400 + hour * 3600 + minute * 60 + second
 
 
 def redirect_host(reply: Reply) -> str:
@@ -48,10 +51,3 @@ def redirect_host(reply: Reply) -> str:
         return parse_url(reply.headers.get("location", ""), "Location").host
     except ConfigError:
         return ""
-
-
-def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the Gregorian calendar; March is the first month, so that leap days come last."""
-    if month < 3:
-        year, month = year - 1, month + 12
-    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719_469

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tailrace.config.urls import decode
 from tailrace.destinations._shared import RequestLimits, gzipped, ndjson_body, ndjson_line, partition_key
+from tailrace.destinations._truncate import truncated_line
 from tailrace.pipeline.messages import DELIVERED, REJECTED, FileRequest, Outcome
 
 TYPE_CHECKING = False
@@ -38,6 +39,9 @@ class FileDestination:
 
     def encode_record(self, record: Record, resource: Resource) -> bytes:
         return ndjson_line(record, resource)
+
+    def truncate_record(self, data: bytes, max_bytes: int) -> bytes | None:
+        return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> FileRequest:
         body = ndjson_body(batch)

@@ -6,6 +6,7 @@ from tailrace.aws.sigv4 import base64
 from tailrace.config.urls import encode
 from tailrace.destinations._replies import redirect_host, retry_after_s
 from tailrace.destinations._shared import NDJSON, RequestLimits, batch_id, gzipped, ndjson_body, ndjson_line
+from tailrace.destinations._truncate import truncated_line
 from tailrace.pipeline.messages import (
     AUTHENTICATION,
     DELIVERED,
@@ -59,6 +60,9 @@ class HttpDestination:
 
     def encode_record(self, record: Record, resource: Resource) -> bytes:
         return ndjson_line(record, resource)
+
+    def truncate_record(self, data: bytes, max_bytes: int) -> bytes | None:
+        return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> HttpRequest:
         body = b"[" + b",".join(batch.parts) + b"]" if self._as_array else ndjson_body(batch)

@@ -8,6 +8,7 @@ from tailrace.aws.sigv4 import base64, sha256, signed_headers
 from tailrace.config.urls import decode, encode, parse_url
 from tailrace.destinations._s3_replies import classify_s3
 from tailrace.destinations._shared import NDJSON, RequestLimits, gzipped, ndjson_body, ndjson_line, partition_key
+from tailrace.destinations._truncate import truncated_line
 from tailrace.errors import ConfigError
 from tailrace.pipeline.messages import HttpRequest
 from tailrace.version import __version__
@@ -85,6 +86,9 @@ class S3Destination:
 
     def encode_record(self, record: Record, resource: Resource) -> bytes:
         return ndjson_line(record, resource)
+
+    def truncate_record(self, data: bytes, max_bytes: int) -> bytes | None:
+        return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> HttpRequest:
         """Raises `ConfigError` without credentials."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tailrace.destinations._shared import RequestLimits, ndjson_body, ndjson_line
+from tailrace.destinations._truncate import truncated_line
 from tailrace.pipeline.messages import DELIVERED, REJECTED, Outcome, StreamRequest
 
 TYPE_CHECKING = False
@@ -37,6 +38,9 @@ class StdoutDestination:
 
     def encode_record(self, record: Record, resource: Resource) -> bytes:
         return ndjson_line(record, resource)
+
+    def truncate_record(self, data: bytes, max_bytes: int) -> bytes | None:
+        return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> StreamRequest:
         return StreamRequest(ndjson_body(batch))

@@ -4,11 +4,12 @@ Up until an attempt fails or a flush wait runs into its cap; down from then on, 
 that takes or turns down records. While it is down nobody begins to wait for it. A failure window is
 spoken of when it begins, when its reason is known (mostly the same moment), and when it ends.
 
-A circuit breaker (limits on half-open probes, growing pauses over whole environments) will take the place of
-`next_attempt_s`; callers need only what stands here.
+When the next attempt is worth making is the breaker's to say.
 """
 
 from __future__ import annotations
+
+from tailrace.pipeline.breaker import Breaker
 
 
 class Notice:
@@ -23,25 +24,35 @@ class Notice:
 
 
 class Availability:
-    """One destination's state. `next_attempt_s` is the moment before which no attempt is worth making."""
+    """One destination's state."""
 
-    __slots__ = ("_destination", "_down_since_s", "_reason_told", "failures", "next_attempt_s")
+    __slots__ = ("_breaker", "_destination", "_down_since_s", "_reason_told")
 
-    def __init__(self, destination: str) -> None:
+    def __init__(self, destination: str, breaker: Breaker | None = None) -> None:
         self._destination = destination
+        self._breaker = breaker or Breaker()
         self._down_since_s: float | None = None
         self._reason_told = False
-        self.failures = 0
-        self.next_attempt_s = 0.0
+
+    @property
+    def failures(self) -> int:
+        """Failed attempts in a row."""
+        return self._breaker.failures
+
+    @property
+    def next_attempt_s(self) -> float:
+        """The moment before which no attempt is worth making."""
+        return self._breaker.next_attempt_s
 
     @property
     def is_up(self) -> bool:
         return self._down_since_s is None
 
-    def attempt_failed(self, now_s: float, message: str, reason: str, delay_s: float) -> Notice | None:
-        """An attempt failed because of `reason`; the next is due in `delay_s`."""
-        self.failures += 1
-        self.next_attempt_s = now_s + delay_s
+    def attempt_failed(
+        self, now_s: float, message: str, reason: str, delay_s: float, draw: float = 0.0
+    ) -> Notice | None:
+        """An attempt failed because of `reason`; the next is due in `delay_s`, or when the breaker allows it."""
+        self._breaker.failed(now_s, delay_s, draw)
         if self._reason_told:
             return None
         self._reason_told = True
@@ -57,8 +68,8 @@ class Availability:
 
     def answered(self, now_s: float, held: int, dropped: int) -> Notice | None:
         """The destination dealt with a batch. `held` records are still waiting, `dropped` were lost meanwhile."""
-        failures, self.failures = self.failures, 0
-        self.next_attempt_s = 0.0
+        failures = self._breaker.failures
+        self._breaker.succeeded()
         self._reason_told = False
         since_s, self._down_since_s = self._down_since_s, None
         if since_s is None:
@@ -72,9 +83,13 @@ class Availability:
         }
         return Notice("info", "destination answers again", fields)
 
+    def pause(self, until_s: float) -> None:
+        """The next attempt is worth making at `until_s`, whatever was said before."""
+        self._breaker.next_attempt_s = until_s
+
     def attempt_now(self) -> None:
         """Forget the pause (at shutdown there is no later)."""
-        self.next_attempt_s = 0.0
+        self._breaker.attempt_now()
 
     def _go_down(self, now_s: float) -> bool:
         """Whether it was up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.model.batch import Batch
-from tailrace.pipeline.times import normal_time
+from tailrace.pipeline.times import epoch_ms, normal_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from tailrace.pipeline.interfaces import Limits
 
+HURRIED_AGE_S = 0.01  # what one post of telemetry brings leaves together, nothing waits for the next
+_SAME_TIME = 22  # characters of a time down to the hundredth of a second
 SEPARATOR_BYTES = 1  # the line break or the comma that every record brings along
 
 
@@ -28,16 +30,30 @@ class Entry:
 class Sealed:
     """A batch that will not change any more, with what is needed to halve it.
 
-    `runs` are the places where sequence numbers do not simply count on, as (index, number). `unconfirmed` is true
-    while a former attempt may have arrived. Halves of one batch share its `trials`.
+    `runs` are the places where sequence numbers do not simply count on, as (index, number), `times` those where the
+    records' time moves on, as (index, time). `unconfirmed` is true while a former attempt may have arrived,
+    `is_written` while all of it is on the wire, `is_express` while a second connection has it, `is_cut` where its only
+    record was shortened. `first` is the place of its first record among all that were ever accepted. Halves of one
+    batch share its `trials`.
     """
 
-    __slots__ = ("_runs", "batch", "trials", "unconfirmed")
+    __slots__ = ("_runs", "_times", "batch", "first", "is_cut", "is_express", "is_written", "trials", "unconfirmed")
 
     def __init__(
-        self, parts: list[bytes], runs: list[tuple[int, int]], start: str, trials: Trials | None = None
+        self,
+        parts: list[bytes],
+        runs: list[tuple[int, int]],
+        start: str,
+        trials: Trials | None = None,
+        times: list[tuple[int, str]] | None = None,
+        first: int = 0,
     ) -> None:
         self._runs = runs
+        self._times = times or [(0, start)]
+        self.first = first
+        self.is_written = False
+        self.is_express = False
+        self.is_cut = False
         self.batch = Batch(parts, self._seq_at(0), self._seq_at(len(parts) - 1), start)
         self.trials = trials or Trials()
         self.unconfirmed = False
@@ -52,11 +68,40 @@ class Sealed:
 
     def halves(self) -> tuple[Sealed, Sealed]:
         """Two batches in the same order, of the same time. Only for two records and more."""
-        parts, start = self.batch.parts, self.batch.start
-        middle = len(parts) // 2
-        later = [(index - middle, seq) for index, seq in self._runs if index > middle]
-        first = Sealed(parts[:middle], [run for run in self._runs if run[0] < middle], start, self.trials)
-        return first, Sealed(parts[middle:], [(0, self._seq_at(middle)), *later], start, self.trials)
+        middle = len(self) // 2
+        return self.part(0, middle), self.part(middle, len(self))
+
+    def part(self, begin: int, end: int) -> Sealed:
+        """The records from `begin` up to `end`, as a batch of the same time."""
+        runs = [(0, self._seq_at(begin)), *[(i - begin, seq) for i, seq in self._runs if begin < i < end]]
+        time = [time for index, time in self._times if index <= begin][-1]
+        times = [(0, time), *[(i - begin, later) for i, later in self._times if begin < i < end]]
+        parts, start = self.batch.parts[begin:end], self.batch.start
+        return Sealed(parts, runs, start, self.trials, times, self.first + begin)
+
+    def picked(self, places: Sequence[int]) -> Sealed:
+        """The records at these places (ascending, at least one), as a batch of the same time."""
+        singles = [self.part(place, place + 1) for place in places]
+        parts = [part for single in singles for part in single.batch.parts]
+        runs = [(index, single._seq_at(0)) for index, single in enumerate(singles)]
+        times = [(index, single._times[0][1]) for index, single in enumerate(singles)]
+        return Sealed(parts, runs, self.batch.start, self.trials, times, singles[0].first)
+
+    def replaced(self, part: bytes) -> Sealed:
+        """The same single record in other bytes."""
+        twin = Sealed([part], self._runs, self.batch.start, self.trials, self._times, self.first)
+        twin.is_cut = True
+        return twin
+
+    def ages(self, wall_s: float) -> list[tuple[int, int]]:
+        """How old its records are at `wall_s`, as (milliseconds, how many). Records without a usable time have none."""
+        ends = [index for index, _ in self._times[1:]] + [len(self)]
+        found = []
+        for (begin, text), end in zip(self._times, ends, strict=True):
+            time_ms = epoch_ms(text)
+            if time_ms is not None:
+                found.append((int(wall_s * 1000) - time_ms, end - begin))
+        return found
 
     def _seq_at(self, index: int) -> int:
         for begin, seq in reversed(self._runs):
@@ -91,6 +136,9 @@ class Batcher:
         "_parts",
         "_runs",
         "_start",
+        "_time",
+        "_times",
+        "hurry_from_s",
         "max_age_s",
         "n_bytes",
     )
@@ -102,6 +150,9 @@ class Batcher:
         self.max_age_s = limits.max_age_s if max_age_s is None else max_age_s
         self._parts: list[bytes] = []
         self._runs: list[tuple[int, int]] = []
+        self._times: list[tuple[int, str]] = []
+        self._time = ""
+        self.hurry_from_s: float | None = None
         self._next_seq = -1
         self._start = self._hour = ""
         self._opened_s = 0.0
@@ -125,6 +176,10 @@ class Batcher:
         if entry.seq != self._next_seq:
             self._runs.append((len(self._parts), entry.seq))
         self._next_seq = entry.seq + 1
+        time = entry.time[:_SAME_TIME]
+        if time != self._time:
+            self._time = time
+            self._times.append((len(self._parts), entry.time))
         self._parts.append(entry.data)
         self.n_bytes += size
         if len(self._parts) >= self._max_records or self.n_bytes >= self._max_bytes:
@@ -135,7 +190,7 @@ class Batcher:
         """Close the open batch, if there is one."""
         if not self._parts:
             return ()
-        sealed = Sealed(self._parts, self._runs, self._start)
+        sealed = Sealed(self._parts, self._runs, self._start, None, self._times)
         self._parts = []
         self.n_bytes = 0
         return (sealed,)
@@ -147,14 +202,22 @@ class Batcher:
 
     @property
     def expires_s(self) -> float | None:
-        """When the open batch will be old enough to leave; None where there is none."""
-        return self._opened_s + self.max_age_s if self._parts else None
+        """When the open batch will be old enough to leave; None where there is none. From `hurry_from_s` on that is
+        almost at once."""
+        if not self._parts:
+            return None
+        expires_s = self._opened_s + self.max_age_s
+        if self.hurry_from_s is None:
+            return expires_s
+        return min(expires_s, max(self.hurry_from_s, self._opened_s + HURRIED_AGE_S))
 
     def _open(self, time: str, now_s: float, arrived: str) -> None:
         self._opened_s = now_s
         self._start = normal_time(time) or arrived
         self._hour = self._start[:13]
         self._runs = []
+        self._times = []
+        self._time = ""
         self._next_seq = -1
 
     def _hour_changes(self, time: str, arrived: str) -> bool:

@@ -6,7 +6,8 @@ from tailrace.clock import rfc3339_ms
 from tailrace.errors import ConfigError, ConnectError, NoReplyError
 from tailrace.pipeline import ledger
 from tailrace.pipeline.batcher import Entry
-from tailrace.pipeline.sender import Sender, SenderSettings
+from tailrace.pipeline.sender import Sender
+from tailrace.pipeline.sender_settings import SenderSettings
 from tailrace.pipeline.sync import Monitor
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.batcher import Sealed
     from tailrace.pipeline.interfaces import Destination, Diagnostics, Random, Transport
     from tailrace.pipeline.ledger import LedgerRow
+    from tailrace.pipeline.sender import Step
 
 _MIN_TIMEOUT_S = 0.001
 
@@ -28,7 +30,10 @@ class Exporter:
     """Takes records from the worker, brings them to one destination, books every outcome in `ledger_row`.
 
     `run` is the sender thread's whole life; all other methods may be called from any thread and none but
-    `wait_drained` and `finish_close` wait. `transport` is used and closed by the sender thread alone.
+    those called `wait_...` and `finish_close` wait. `transport` is used and closed by the sender thread alone.
+
+    A second thread with a transport of its own (made by `express`) joins when somebody waits for the wire while it is
+    taken by a request whose reply is slow. It is not started before that happens.
     """
 
     __slots__ = (
@@ -36,13 +41,18 @@ class Exporter:
         "_close_deadline_s",
         "_destination",
         "_diagnostics",
-        "_finished",
+        "_express",
+        "_is_warm",
+        "_lanes",
         "_monitor",
         "_random",
+        "_reply_s",
         "_resource",
         "_row",
         "_sender",
         "_settings",
+        "_spawn",
+        "_thaws",
         "_transport",
     )
 
@@ -56,6 +66,7 @@ class Exporter:
         random: Random,
         diagnostics: Diagnostics,
         settings: SenderSettings | None = None,
+        express: Callable[[], Transport] | None = None,
     ) -> None:
         self._destination = destination
         self._transport = transport
@@ -65,10 +76,16 @@ class Exporter:
         self._random = random
         self._diagnostics = diagnostics
         self._settings = settings or SenderSettings()
-        self._sender = Sender(ledger_row, destination.limits, destination.idempotent, self._settings)
+        self._express = express
+        self._spawn: Callable[[Callable[[], None]], object] | None = None
+        truncate = destination.truncate_record
+        self._sender = Sender(ledger_row, destination.limits, destination.idempotent, self._settings, truncate)
         self._monitor = Monitor()
         self._close_deadline_s: float | None = None
-        self._finished = False
+        self._lanes: int | None = None  # threads that send; None before the first of them
+        self._is_warm = False
+        self._reply_s: float | None = None
+        self._thaws = 0
 
     @property
     def name(self) -> str:
@@ -83,6 +100,12 @@ class Exporter:
     def is_up(self) -> bool:
         with self._monitor:
             return self._sender.availability.is_up
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether it has answered over a connection that still stands, or nothing was ever sent to it."""
+        with self._monitor:
+            return self._is_warm or not self._sender.accepted
 
     @property
     def held(self) -> int:
@@ -146,6 +169,49 @@ class Exporter:
             self._sender.flush()
             self._monitor.notify_all()
 
+    def hurry_from(self, moment_s: float | None) -> None:
+        """From this moment (monotonic) on records leave as they come."""
+        with self._monitor:
+            self._sender.hurry_from(moment_s)
+            self._monitor.notify_all()
+
+    def thawed(self) -> None:
+        """The sandbox stood still for long: connections that idled are not trusted any more."""
+        with self._monitor:
+            self._is_warm = False
+            self._thaws += 1
+
+    def wait_written(self, until_s: float, full: bool = False) -> bool:
+        """True as soon as everything offered before this call has its outcome or is on the wire.
+
+        Where the wire is taken by a request that waits for its reply a second connection is used. Otherwise as
+        `wait_drained`.
+        """
+        sender = self._sender
+        with self._monitor:
+            sender.make_haste(True)
+            self._join_express()
+            is_written, notices = self._wait_for(sender.is_written, until_s, full)
+            sender.make_haste(False)
+        self._say(notices)
+        return is_written
+
+    def wait_answered(self, until_s: float) -> bool:
+        """True as soon as everything offered before this call has its outcome. That it takes longer is no failure."""
+        with self._monitor:
+            return self._wait_for(self._sender.is_settled, until_s, full=False)[0]
+
+    def answers_within(self, wait_s: float) -> bool:
+        """Whether waiting so long for a reply is worth it, as far as former replies tell."""
+        with self._monitor:
+            return self._reply_s is None or self._reply_s <= wait_s
+
+    def _join_express(self) -> None:
+        if self._sender.wants_express and self._lanes == 1 and self._express is not None and self._spawn is not None:
+            self._lanes += 1
+            self._spawn(self._run_express)
+        self._monitor.notify_all()
+
     def wait_drained(self, deadline_s: float, full: bool = True) -> bool:
         """True as soon as everything offered before this call has its outcome, False when that did not happen.
 
@@ -154,22 +220,23 @@ class Exporter:
         destination's failure, unless `full` is False: then the caller had less time to give than the
         destination may take.
         """
-        notices: list[Notice] = []
-        sender = self._sender
         with self._monitor:
-            goal = sender.accepted
-            state = sender.availability
-            if state.is_up:
-                self._monitor.wait_until(
-                    lambda: sender.settled >= goal or not (state.is_up or state.next_attempt_s < deadline_s),
-                    self._clock,
-                    deadline_s,
-                )
-                if sender.settled < goal and full:
-                    notices = sender.wait_expired(self._clock.monotonic_s())
-            drained = sender.settled >= goal
+            is_settled, notices = self._wait_for(self._sender.is_settled, deadline_s, full)
         self._say(notices)
-        return drained
+        return is_settled
+
+    def _wait_for(self, reached: Callable[[int], bool], until_s: float, full: bool) -> tuple[bool, list[Notice]]:
+        """Whether `reached` says so of everything accepted before, and what is to be said. The caller has the lock."""
+        sender, state = self._sender, self._sender.availability
+        goal = sender.accepted
+        notices: list[Notice] = []
+        if state.is_up:
+            self._monitor.wait_until(
+                lambda: reached(goal) or not (state.is_up or state.next_attempt_s < until_s), self._clock, until_s
+            )
+            if not reached(goal) and full:
+                notices = sender.wait_expired(self._clock.monotonic_s())
+        return reached(goal), notices
 
     def begin_close(self, deadline_s: float) -> None:
         """Last flush; the thread tries until `deadline_s` (monotonic) and ends. Does not wait."""
@@ -181,7 +248,7 @@ class Exporter:
     def finish_close(self, deadline_s: float) -> None:
         """Wait for the thread until `deadline_s`; what is held then is dropped and counted."""
         with self._monitor:
-            self._monitor.wait_until(lambda: self._finished, self._clock, deadline_s)
+            self._monitor.wait_until(lambda: self._lanes == 0, self._clock, deadline_s)
             notices = self._sender.abandon()
             self._monitor.notify_all()
         self._say(notices)
@@ -191,55 +258,101 @@ class Exporter:
         self.begin_close(deadline_s)
         self.finish_close(deadline_s)
 
-    # -- the sender thread
+    # -- the sender threads
+
+    def start(self, spawn: Callable[[Callable[[], None]], object]) -> None:
+        """Start the sender thread; `spawn` starts one that runs what it is given, now and when a second is needed."""
+        self._spawn = spawn
+        spawn(self.run)
 
     def run(self) -> None:
         """Send until closed."""
+        with self._monitor:
+            self._lanes = self._lanes or 1
+        self._run_lane(self._transport, self._next_step)
+
+    def _run_express(self) -> None:
+        assert self._express is not None
+        self._run_lane(self._express(), lambda _: self._sender.next_express())
+
+    def _next_step(self, now_s: float) -> Step:
+        step = self._sender.next_step(now_s)
+        if self._sender.wants_express:
+            self._join_express()
+        return step
+
+    def _run_lane(self, transport: Transport, next_step: Callable[[float], Step]) -> None:
+        thaws = 0
         try:
-            while (sealed := self._next_batch()) is not None:
-                self._attempt(sealed)
+            while (sealed := self._next_batch(next_step)) is not None:
+                if thaws != self._thaws:
+                    thaws = self._thaws
+                    transport.close()  # it opens again when it is used
+                self._attempt(sealed, transport)
         finally:
-            self._transport.close()
+            transport.close()
             with self._monitor:
-                self._finished = True
+                self._lanes = (self._lanes or 1) - 1
                 self._monitor.notify_all()
 
-    def _next_batch(self) -> Sealed | None:
+    def _next_batch(self, next_step: Callable[[float], Step]) -> Sealed | None:
         """Wait for a batch that is due. None: leave."""
         with self._monitor:
             while True:
                 now_s = self._clock.monotonic_s()
-                step = self._sender.next_step(now_s)
+                step = next_step(now_s)
                 if step.sealed is not None or step.finished:
                     return step.sealed
                 self._monitor.wait(None if step.until_s is None else step.until_s - now_s)
 
-    def _attempt(self, sealed: Sealed) -> None:
+    def _attempt(self, sealed: Sealed, transport: Transport) -> None:
         """One request, from building it to booking what came of it."""
-        destination, sender = self._destination, self._sender
+        destination, sender, clock = self._destination, self._sender, self._clock
+        started_s = clock.monotonic_s()
         try:
-            request = destination.build_request(sealed.batch, self._resource, self._clock.wall_s())
-            outcome = destination.classify(self._transport.send(request, self._timeout_s()))
+            request = destination.build_request(sealed.batch, self._resource, clock.wall_s())
+            reply = transport.send(request, self._timeout_s(), lambda: self._written(sealed))
+            outcome = destination.classify(reply)
         except ConnectError as error:
             reason = error.reason
-            self._book(lambda: sender.not_connected(reason, self._clock.monotonic_s(), self._random()))
+            self._book(lambda draw: sender.not_connected(reason, clock.monotonic_s(), draw, sealed))
         except NoReplyError as error:
-            reason = error.reason
-            self._book(lambda: sender.no_reply(reason, self._clock.monotonic_s(), self._random()))
+            reason, is_stale = error.reason, error.stale
+            self._book(lambda draw: sender.no_reply(reason, clock.monotonic_s(), draw, sealed, is_stale))
         except ConfigError as error:
             reason = str(error)
-            self._book(lambda: sender.not_built(reason, self._clock.monotonic_s()))
+            self._book(lambda draw: sender.not_built(reason, clock.monotonic_s(), draw, sealed))
         except Exception as error:  # noqa: BLE001 - a fault in one destination's code must not end its thread unseen
             reason = _describe(error)
-            self._book(lambda: sender.broke(reason, self._clock.monotonic_s()))
+            self._book(lambda draw: sender.broke(reason, clock.monotonic_s(), draw, sealed))
         else:
-            self._book(lambda: sender.replied(outcome, self._clock.monotonic_s(), self._random()))
+            now_s = clock.monotonic_s()
+            self._book(lambda draw: sender.replied(outcome, now_s, draw, sealed, clock.wall_s()), now_s - started_s)
 
-    def _book(self, fact: Callable[[], list[Notice]]) -> None:
+    def _written(self, sealed: Sealed) -> None:
         with self._monitor:
-            notices = fact()
+            self._sender.written(sealed)
+            self._monitor.notify_all()
+
+    def _book(self, fact: Callable[[float], list[Notice]], reply_s: float | None = None) -> None:
+        """What an attempt came to; `fact` gets a random number, `reply_s` is how long the answer took, if one came."""
+        draw = self._random()
+        with self._monitor:
+            self._is_warm = reply_s is not None
+            if reply_s is not None:
+                self._note_reply(reply_s)
+            notices = fact(draw)
             self._monitor.notify_all()
         self._say(notices)
+
+    def _note_reply(self, reply_s: float) -> None:
+        """Follow the usual time of a reply: at once where it is shorter, slowly where it is longer, because a reply
+        that was read after a freeze only seems to have taken so long."""
+        usual_s = self._reply_s
+        if usual_s is None or reply_s < usual_s:
+            self._reply_s = reply_s
+        else:
+            self._reply_s = usual_s + (min(reply_s, 1.0) - usual_s) / 4
 
     def _timeout_s(self) -> float:
         timeout_s = self._settings.attempt_timeout_s

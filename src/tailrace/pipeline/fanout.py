@@ -74,10 +74,15 @@ class Fanout:
         """Whether there is a destination worth waiting for."""
         return any(e.is_up for e in self._exporters)
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether every destination that is up has answered before, over a connection that stands."""
+        return all(e.is_warm for e in self._exporters if e.is_up)
+
     def start(self, spawn: Callable[[Callable[[], None]], object]) -> None:
         """Give every exporter its thread; `spawn` starts one that runs what it is given."""
         for exporter in self._exporters:
-            spawn(exporter.run)
+            exporter.start(spawn)
 
     # -- the worker's side
 
@@ -147,6 +152,40 @@ class Fanout:
         for exporter in self._exporters:
             drained = exporter.wait_drained(deadline_s, full) and drained  # each is asked, whatever the others said
         return drained
+
+    def hurry_from(self, moment_s: float) -> None:
+        """From this moment on records leave as they come."""
+        for exporter in self._exporters:
+            exporter.hurry_from(moment_s)
+
+    def thawed(self) -> None:
+        """The sandbox stood still for long; see `Exporter.thawed`."""
+        for exporter in self._exporters:
+            exporter.thawed()
+
+    def wait_written(self, until_s: float, full: bool = False) -> bool:
+        """True when every destination that is up has taken what was offered, or has it on its wire."""
+        written = True
+        for exporter in self._exporters:
+            written = exporter.wait_written(until_s, full) and written
+        return written
+
+    def wait_flushed(self, write_until_s: float, reply_until_s: float, glance_s: float | None, full: bool) -> bool:
+        """Wait until everything is on the wire, and then `glance_s` for those replies that usually come so soon; for
+        replies in full where there is no glance, and of destinations that are not warm."""
+        glanced = [e for e in self._exporters if glance_s is not None and e.is_warm]
+        flushed = True
+        for exporter in self._exporters:
+            if exporter not in glanced:
+                flushed = exporter.wait_drained(reply_until_s, full) and flushed
+        for exporter in glanced:
+            flushed = exporter.wait_written(write_until_s, full) and flushed
+        if glance_s:
+            until_s = min(self._clock.monotonic_s() + glance_s, reply_until_s)
+            for exporter in glanced:
+                if exporter.answers_within(glance_s):
+                    exporter.wait_answered(until_s)
+        return flushed
 
     def close(self, deadline_s: float) -> None:
         """Final flush of all at once. After it no row holds anything."""

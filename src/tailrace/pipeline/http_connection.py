@@ -11,6 +11,7 @@ from tailrace.pipeline.messages import Reply
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from collections.abc import Callable
 
     from tailrace.clock import Clock
     from tailrace.pipeline.http1 import Body, Head
@@ -70,7 +71,9 @@ class Connection:
             return not isinstance(error, BlockingIOError) and type(error).__name__ != "SSLWantReadError"
         return True
 
-    def exchange(self, request: HttpRequest, deadline_s: float) -> tuple[Reply, bool]:
+    def exchange(
+        self, request: HttpRequest, deadline_s: float, on_written: Callable[[], None] | None = None
+    ) -> tuple[Reply, bool]:
         """The reply, and whether the connection can carry another request.
 
         Raises `ConnectError` when nothing was sent, `NoReplyError` when the outcome is unknown.
@@ -82,6 +85,8 @@ class Connection:
         if send_error is not None and not self.sent_bytes:
             self.is_stale = self._died(send_error)
             raise ConnectError(f"{describe(send_error)} before anything was sent") from send_error
+        if send_error is None and on_written is not None:
+            on_written()
         # even after a failed send: a server may answer and hang up before it has read everything (413)
         try:
             status, head = self._read_final_head(deadline_s)

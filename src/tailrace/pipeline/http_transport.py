@@ -10,7 +10,7 @@ from tailrace.pipeline.http_connection import Connection, describe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tailrace.clock import Clock
     from tailrace.pipeline.messages import HttpRequest, Reply
@@ -38,22 +38,24 @@ class HttpTransport:
         self._connections: dict[Origin, Connection] = {}
         self._tls_context: ssl.SSLContext | None = None
 
-    def send(self, request: HttpRequest, timeout_s: float) -> Reply:
+    def send(self, request: HttpRequest, timeout_s: float, on_written: Callable[[], None] | None = None) -> Reply:
         """Raises `ConnectError` when nothing was sent, `NoReplyError` when the outcome is unknown.
 
         A kept connection that turns out to be dead before any byte of the reply costs one fresh connection, where
-        that is safe: nothing was sent, or the request is idempotent.
+        that is safe: nothing was sent, or the request is idempotent. Where it is not the error says that it was stale.
         """
         deadline_s = self._clock.monotonic_s() + timeout_s
         origin = (request.tls, request.host, request.port)
         kept = self._take_kept(origin)
         if kept is not None:
             try:
-                return self._exchange(kept, origin, request, deadline_s)
-            except (ConnectError, NoReplyError):
-                if not (kept.is_stale and (request.idempotent or not kept.sent_bytes)):
+                return self._exchange(kept, origin, request, deadline_s, on_written)
+            except (ConnectError, NoReplyError) as error:
+                if not kept.is_stale:
                     raise
-        return self._exchange(self._connect(origin, deadline_s), origin, request, deadline_s)
+                if kept.sent_bytes and not request.idempotent:
+                    raise NoReplyError(error.reason, stale=True) from error
+        return self._exchange(self._connect(origin, deadline_s), origin, request, deadline_s, on_written)
 
     def close(self) -> None:
         for connection in self._connections.values():
@@ -69,11 +71,19 @@ class HttpTransport:
             return None
         return connection
 
-    def _exchange(self, connection: Connection, origin: Origin, request: HttpRequest, deadline_s: float) -> Reply:
+    def _exchange(
+        self,
+        connection: Connection,
+        origin: Origin,
+        request: HttpRequest,
+        deadline_s: float,
+        on_written: Callable[[], None] | None,
+    ) -> Reply:
         """One request and its reply; the connection is kept where both sides may, else closed."""
         reusable = False
         try:
-            reply, reusable = connection.exchange(request, deadline_s)
+            reply, reusable = connection.exchange(request, deadline_s, on_written)
+            reply.came_s = self._clock.wall_s()
         finally:
             if reusable:
                 connection.idle_since_s = self._clock.monotonic_s()

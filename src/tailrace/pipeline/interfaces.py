@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from tailrace.model.batch import Batch
@@ -49,6 +50,9 @@ class Destination(Protocol):
     def encode_record(self, record: Record, resource: Resource) -> bytes:
         """One record as it will stand in a body, without separator. Never raises."""
 
+    def truncate_record(self, data: bytes, max_bytes: int) -> bytes | None:
+        """An encoded record cut to `max_bytes` and marked as cut, or None where that cannot be done."""
+
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> Request:
         """The request that carries `batch`. The same batch gives the same identity (key, path, idempotency key)
         at any time; only signatures and dates may differ. Raises `ConfigError` where it cannot be built now
@@ -64,8 +68,9 @@ class Destination(Protocol):
 class Transport(Protocol):
     """Carries requests. One of them belongs to one sender thread."""
 
-    def send(self, request: Request, timeout_s: float) -> Reply:
-        """Raises `ConnectError` when nothing was sent, `NoReplyError` when the outcome is unknown."""
+    def send(self, request: Request, timeout_s: float, on_written: Callable[[], None] | None = None) -> Reply:
+        """`on_written` is called once everything is handed to the kernel, if the reply is still to come then. Raises
+        `ConnectError` when nothing was sent, `NoReplyError` when the outcome is unknown."""
 
     def close(self) -> None: ...
 
@@ -78,6 +83,22 @@ class FlushPolicy(Protocol):
     @property
     def cap_s(self) -> float:
         """The longest wait for replies; a shorter one says nothing about a destination."""
+
+    @property
+    def waits_for_replies(self) -> bool:
+        """Whether a flush waits for replies in full, or only at a glance."""
+
+    def begin(self, now_s: float, any_up: bool, is_warm: bool) -> str:
+        """What the invocation that begins now gets: one of the words of `pipeline.flush`."""
+
+    def hurry_from_s(self, now_s: float, deadline_s: float) -> float:
+        """The moment from which on lines leave as they come."""
+
+    def write_wait_s(self, now_s: float, deadline_s: float, any_up: bool) -> float:
+        """How long to wait until everything is on the wire."""
+
+    def glance_s(self) -> float:
+        """How long to wait for replies that are not waited for in full."""
 
     def done_wait_s(self, now_s: float, deadline_s: float) -> float:
         """How long to wait for platform.runtimeDone."""

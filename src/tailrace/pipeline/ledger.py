@@ -10,6 +10,12 @@ from __future__ import annotations
 
 import _thread
 
+from tailrace.pipeline.ages import Ages
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 # Why records were dropped. Whoever drops for a new reason adds its word here.
 QUEUE_FULL = "queue_full"
 SHUTDOWN = "shutdown"
@@ -33,6 +39,7 @@ class RowSnapshot:
     """One destination's figures at one instant. `dropped` and `rejected_reasons` are copies."""
 
     __slots__ = (
+        "ages",
         "dead_lettered",
         "delivered",
         "dropped",
@@ -43,9 +50,12 @@ class RowSnapshot:
         "rejected_reasons",
         "resent_unconfirmed",
         "sampled",
+        "truncated",
     )
 
     def __init__(self, row: LedgerRow) -> None:
+        self.ages = row._ages.copy()
+        self.truncated = row._truncated
         self.received = row._received
         self.delivered = row._delivered
         self.held = row._held
@@ -64,8 +74,8 @@ class RowSnapshot:
         return settled + self.held + sum(self.dropped.values())
 
     def to_object(self) -> dict[str, object]:
-        """The row as it stands in the shutdown line."""
-        return {
+        """The row as it stands in the shutdown line. `truncated` and `ageMs` only where there is something to say."""
+        line: dict[str, object] = {
             "received": self.received,
             "delivered": self.delivered,
             "held": self.held,
@@ -76,12 +86,18 @@ class RowSnapshot:
             "deadLettered": self.dead_lettered,
             "resentUnconfirmed": self.resent_unconfirmed,
         }
+        if self.truncated:
+            line["truncated"] = self.truncated
+        if self.ages.n:
+            line["ageMs"] = self.ages.to_object()
+        return line
 
 
 class LedgerRow:
     """One destination's account. Every method is one atomic step and may be called from any thread."""
 
     __slots__ = (
+        "_ages",
         "_dead_lettered",
         "_delivered",
         "_dropped",
@@ -92,6 +108,7 @@ class LedgerRow:
         "_rejected",
         "_resent_unconfirmed",
         "_sampled",
+        "_truncated",
         "name",
     )
 
@@ -107,6 +124,8 @@ class LedgerRow:
         self._dropped: dict[str, int] = {}
         self._dead_lettered = 0
         self._resent_unconfirmed = 0
+        self._truncated = 0
+        self._ages = Ages()
 
     def receive(self, n: int = 1) -> None:
         """`n` records came in and are held."""
@@ -116,10 +135,13 @@ class LedgerRow:
             self._received += n
             self._held += n
 
-    def deliver(self, n: int = 1) -> None:
+    def deliver(self, n: int = 1, ages: Sequence[tuple[int, int]] = ()) -> None:
+        """`n` held records arrived; `ages` says how old they were, as (milliseconds, how many)."""
         with self._lock:
             self._let_go(n)
             self._delivered += n
+            for age_ms, n_lines in ages:
+                self._ages.add(age_ms, n_lines)
 
     def filter(self, n: int = 1) -> None:
         """`n` held records are not wanted here."""
@@ -154,6 +176,11 @@ class LedgerRow:
         """`n` records went out again although they may have arrived. Outside the sum: they keep their outcome."""
         with self._lock:
             self._resent_unconfirmed += n
+
+    def truncate(self, n: int = 1) -> None:
+        """`n` records were cut to a size that is taken. Outside the sum: they keep their outcome."""
+        with self._lock:
+            self._truncated += n
 
     def snapshot(self) -> RowSnapshot:
         with self._lock:

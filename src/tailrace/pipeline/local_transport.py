@@ -10,6 +10,8 @@ from tailrace.pipeline.messages import Reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tailrace.pipeline.messages import FileRequest, StreamRequest
 
 _FOLDER_MODE = 0o755
@@ -30,7 +32,12 @@ class FileTransport:
     def __init__(self) -> None:
         self._count = 0
 
-    def send(self, request: FileRequest, timeout_s: float) -> Reply:
+    def send(
+        self,
+        request: FileRequest,
+        timeout_s: float,
+        on_written: Callable[[], None] | None = None,
+    ) -> Reply:
         """Status 200, or `ConnectError`: nothing of the file is to be seen then. Folders are made as needed."""
         folder = _folder_of(request.path)
         try:
@@ -77,7 +84,12 @@ class StreamTransport:
     def __init__(self, descriptor: int = _STDOUT) -> None:
         self._descriptor = descriptor
 
-    def send(self, request: StreamRequest, timeout_s: float) -> Reply:
+    def send(
+        self,
+        request: StreamRequest,
+        timeout_s: float,
+        on_written: Callable[[], None] | None = None,
+    ) -> Reply:
         """Status 200, `ConnectError` when nothing was written, `NoReplyError` after a part."""
         written = 0
         try:

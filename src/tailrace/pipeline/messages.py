@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 
 class HttpRequest:
     """One HTTP/1.1 request. `headers` hold neither Host nor Content-Length; the transport adds both.
@@ -52,14 +56,16 @@ class StreamRequest:
 
 
 class Reply:
-    """What came back. For files and streams: status 200. Header names are lower case."""
+    """What came back. For files and streams: status 200. Header names are lower case. `came_s` is the moment (seconds
+    since 1970), 0 where it does not matter."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "came_s", "headers", "status")
 
     def __init__(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
         self.status = status
         self.headers = headers or {}
         self.body = body
+        self.came_s = 0.0
 
 
 # What a reply means. A destination's `classify` returns one of these.
@@ -68,15 +74,29 @@ RETRY = "retry"
 SPLIT = "split"  # too large as a whole: send it again in halves
 REJECTED = "rejected"  # never acceptable as it is
 POISONED = "poisoned"  # not acceptable as a whole, though some of its records may be: find out which
+PARTIAL = "partial"  # some records are taken, some refused, some to be sent again
 AUTHENTICATION = "authentication"  # refused until a credential changes; worth another try with fresh ones
 
 
 class Outcome:
-    """The meaning of a reply: one of the words above, a reason to count and show by, and when to try again."""
+    """The meaning of a reply: one of the words above, a reason to count and show by, and when to try again.
 
-    __slots__ = ("kind", "reason", "retry_after_s")
+    With `PARTIAL`, `refused` and `again` are the places in the batch (from 0) of records that will never be taken and
+    of those that may be when they are sent again; all others were taken.
+    """
 
-    def __init__(self, kind: str, reason: str = "", retry_after_s: float | None = None) -> None:
+    __slots__ = ("again", "kind", "reason", "refused", "retry_after_s")
+
+    def __init__(
+        self,
+        kind: str,
+        reason: str = "",
+        retry_after_s: float | None = None,
+        refused: Collection[int] = (),
+        again: Collection[int] = (),
+    ) -> None:
         self.kind = kind
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.refused = refused
+        self.again = again

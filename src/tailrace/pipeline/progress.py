@@ -19,7 +19,17 @@ _REMEMBERED = 256  # invocations; the lifecycle asks about the latest
 class Progress:
     """Told by the intake and the worker, asked by the lifecycle. All methods may be called from any thread."""
 
-    __slots__ = ("_admitted", "_clock", "_done", "_last_activity_s", "_lost", "_monitor", "_processed", "_reported")
+    __slots__ = (
+        "_admitted",
+        "_clock",
+        "_done",
+        "_last_activity_s",
+        "_lost",
+        "_monitor",
+        "_processed",
+        "_reported",
+        "leave_when_done",
+    )
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -30,6 +40,8 @@ class Progress:
         self._admitted = 0
         self._processed = 0
         self._last_activity_s = clock.monotonic_s()
+        # Nobody waits for the end of the invocation: the worker sends its last lines off when it sees them.
+        self.leave_when_done = False
 
     # -- told
 
@@ -86,17 +98,21 @@ class Progress:
             self._wait_quiet(timeout_s, quiet_s, lambda: request_id in self._reported)
             return request_id in self._reported
 
-    def wait_quiet(self, timeout_s: float, settle_s: float = 0.0) -> bool:
-        """Whether everything admitted so far is processed, and nothing new came for `settle_s` from now on."""
+    def wait_quiet(self, timeout_s: float, settle_s: float = 0.0, since_s: float | None = None) -> bool:
+        """Whether everything admitted so far is processed, and nothing new came for `settle_s` from `since_s` on (by
+        default from now on)."""
         with self._monitor:
-            return self._wait_quiet(timeout_s, settle_s, lambda: False)
+            return self._wait_quiet(timeout_s, settle_s, lambda: False, since_s)
 
-    def _wait_quiet(self, timeout_s: float, settle_s: float, is_enough: Callable[[], bool]) -> bool:
+    def _wait_quiet(
+        self, timeout_s: float, settle_s: float, is_enough: Callable[[], bool], since_s: float | None = None
+    ) -> bool:
         """Wait for silence, or until `is_enough`. True unless the time ran out."""
         start_s = self._clock.monotonic_s()
+        silent_from_s = start_s if since_s is None else since_s
         while True:
             now_s = self._clock.monotonic_s()
-            quiet_s = max(start_s, self._last_activity_s) + settle_s
+            quiet_s = max(silent_from_s, self._last_activity_s) + settle_s
             is_busy = self._processed < self._admitted
             if is_enough() or (not is_busy and now_s >= quiet_s):
                 return True

@@ -6,63 +6,29 @@ the same identity, so that a destination that knows the identity keeps one copy.
 
 from __future__ import annotations
 
-from tailrace.pipeline import ledger, messages
+from tailrace.pipeline import ledger, messages, words
 from tailrace.pipeline.availability import Availability, Notice
-from tailrace.pipeline.batcher import SEPARATOR_BYTES, Batcher
-from tailrace.pipeline.retry import Backoff
+from tailrace.pipeline.batcher import SEPARATOR_BYTES, Batcher, Entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from tailrace.pipeline.batcher import Entry, Sealed
+    from tailrace.pipeline.batcher import Sealed
     from tailrace.pipeline.interfaces import Limits
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.messages import Outcome
+    from tailrace.pipeline.sender_settings import SenderSettings
 
-_KEPT = "nothing can be delivered to the destination now; its records are kept and sent again"
-_NOT_TAKEN = "destination does not take records now; they are kept and sent again"
-_NOT_ALLOWED = "destination takes nothing until something is set right; its records are kept, the next try is later"
-_NOT_BUILT = "no request can be made for the destination; its records are kept"
-_BROKEN = "a fault in the code for the destination stops its records; they are kept"
+    # A record cut to a size and marked as cut, or None where that cannot be done.
+    Truncate = Callable[[bytes, int], bytes | None]
 
 # A batch is a quarter of what may wait at most: while one is on its way the next ones are being filled.
 _BATCHES_IN_QUEUE = 4
 # Refused requests in a row after which the rest of a batch is not halved any more: the fault is not in one record.
 _MAX_TRIALS = 16
-
-
-class SenderSettings:
-    """Bounds of one sender. Seconds and bytes as the names say.
-
-    `queue_max_bytes` bounds what waits, is on its way and is being batched, together: a destination that is down
-    cannot make memory grow. `batch_max_age_s` replaces the destination's own.
-    """
-
-    __slots__ = (
-        "attempt_timeout_s",
-        "backoff",
-        "batch_max_age_s",
-        "closing_backoff",
-        "queue_max_bytes",
-        "slow_retry_s",
-    )
-
-    def __init__(
-        self,
-        queue_max_bytes: int = 8_388_608,
-        batch_max_age_s: float | None = None,
-        attempt_timeout_s: float = 5.0,
-        slow_retry_s: float = 30.0,
-        backoff: Backoff | None = None,
-        closing_backoff: Backoff | None = None,
-    ) -> None:
-        self.queue_max_bytes = queue_max_bytes
-        self.batch_max_age_s = batch_max_age_s
-        self.attempt_timeout_s = attempt_timeout_s
-        self.slow_retry_s = slow_retry_s  # after refused credentials or a request that cannot be built
-        self.backoff = backoff or Backoff()
-        self.closing_backoff = closing_backoff or Backoff(base_s=0.05, max_s=0.25, retry_after_max_s=0.5)
+# A record that is refused for its size even alone is halved down to this, and then given up.
+_LEAST_RECORD_BYTES = 1024
 
 
 class Step:
@@ -84,13 +50,18 @@ class Sender:
         "_closing",
         "_dropped_at_start",
         "_idempotent",
+        "_is_hasty",
         "_isolates",
         "_limits",
         "_max_bytes",
+        "_on_wire",
         "_ready",
+        "_repeated_free",
         "_row",
         "_said",
+        "_sealed",
         "_settings",
+        "_truncate",
         "accepted",
         "availability",
         "closed",
@@ -98,8 +69,19 @@ class Sender:
         "settled",
     )
 
-    def __init__(self, row: LedgerRow, limits: Limits, idempotent: bool, settings: SenderSettings) -> None:
+    def __init__(
+        self,
+        row: LedgerRow,
+        limits: Limits,
+        idempotent: bool,
+        settings: SenderSettings,
+        truncate: Truncate | None = None,
+    ) -> None:
         self._row = row
+        self._truncate = truncate
+        self._on_wire: Sealed | None = None  # what the sender's own thread is busy with
+        self._is_hasty = False
+        self._repeated_free = False
         self._limits = limits
         self._idempotent = idempotent
         self._settings = settings
@@ -110,8 +92,9 @@ class Sender:
         self._said: set[str] = set()
         self._dropped_at_start = 0
         self._isolates = True
+        self._sealed = 0  # records that got past the batcher, ever
         self.held_bytes = 0
-        self.availability = Availability(row.name)
+        self.availability = Availability(row.name, settings.breaker())
         self.accepted = 0  # records that got past the queue's door, ever
         self.settled = 0  # of these, those that have their outcome
         self.closed = False
@@ -136,19 +119,21 @@ class Sender:
         rested = not self._ready and not self._batcher
         sealed = len(self._ready)
         largest_bytes = self._limits.max_bytes - SEPARATOR_BYTES
-        too_large, too_many = [], 0
-        for entry in entries:
+        too_large, too_many, cut = [], 0, 0
+        for whole in entries:
+            entry = whole if len(whole.data) <= largest_bytes else self._fitting(whole, largest_bytes)
             size = len(entry.data)
+            cut += entry is not whole
             if size > largest_bytes:
                 too_large.append(size)
             elif not self.has_room(size):
                 too_many += 1
             else:
                 self.held_bytes += size
-                self._ready += self._batcher.add(entry, now_s, arrived)
+                self._admit(self._batcher.add(entry, now_s, arrived))
         accepted = len(entries) - len(too_large) - too_many
         self.accepted += accepted
-        notices = self._refused(too_large, too_many)
+        notices = self._refused(too_large, too_many) + self._cut(cut)
         return len(self._ready) > sealed or (rested and accepted > 0), notices
 
     def _refused(self, too_large: list[int], too_many: int) -> list[Notice]:
@@ -163,9 +148,51 @@ class Sender:
             notices += self._once(ledger.QUEUE_FULL, "warn", "queue is full: the newest records are dropped", fields)
         return notices
 
+    def _fitting(self, entry: Entry, max_bytes: int) -> Entry:
+        """The record cut so that it fits; as it was where that cannot be done."""
+        data = self._truncate(entry.data, max_bytes) if self._truncate is not None else None
+        return entry if data is None else Entry(data, entry.seq, entry.time)
+
+    def _cut(self, n: int) -> list[Notice]:
+        if not n:
+            return []
+        self._row.truncate(n)
+        fields: dict[str, object] = {"records": n, "maxBytes": self._limits.max_bytes}
+        return self._once("truncated", "warn", "records are larger than a request may be and were cut", fields)
+
+    def _admit(self, sealed: Sequence[Sealed]) -> None:
+        """Batches come in order: each begins where the one before it ended."""
+        for one in sealed:
+            one.first = self._sealed
+            self._sealed += len(one)
+            self._ready.append(one)
+
     def flush(self) -> None:
         """Whatever was accepted so far leaves as soon as it can."""
-        self._ready += self._batcher.seal()
+        self._admit(self._batcher.seal())
+
+    def hurry_from(self, moment_s: float | None) -> None:
+        """From this moment on records leave as they come: whoever sends them may be killed."""
+        self._batcher.hurry_from_s = moment_s
+
+    # -- how far it is
+
+    def is_settled(self, goal: int) -> bool:
+        """Whether the first `goal` records that were ever accepted have their outcome."""
+        return self._sealed >= goal and not (self._ready and self._ready[0].first < goal)
+
+    def is_written(self, goal: int) -> bool:
+        """Whether each of them has its outcome or is on the wire."""
+        return self._sealed >= goal and all(one.is_written for one in self._ready if one.first < goal)
+
+    @property
+    def wants_express(self) -> bool:
+        """Whether somebody waits for the wire, and it is taken by a request that waits for its reply."""
+        return self._is_hasty and self._on_wire is not None and self._next_for_express() is not None
+
+    def make_haste(self, is_hasty: bool) -> None:
+        """Somebody begins (or ends) to wait until everything is on the wire."""
+        self._is_hasty = is_hasty
 
     def wait_expired(self, now_s: float) -> list[Notice]:
         """Somebody waited as long as anybody may, in vain."""
@@ -198,103 +225,183 @@ class Sender:
     # -- what to do
 
     def next_step(self, now_s: float) -> Step:
-        self._ready += self._batcher.seal_expired(now_s)
+        self._admit(self._batcher.seal_expired(now_s))
+        self._on_wire = None
         if self.closed or (self._closing and not self._ready):
             return Step(finished=True)
-        if not self._ready:
+        sealed = next((one for one in self._ready if not one.is_express), None)
+        if sealed is None:
             return Step(until_s=self._batcher.expires_s)
         if now_s < self.availability.next_attempt_s:
             return Step(until_s=self.availability.next_attempt_s)
-        return Step(sealed=self._ready[0])
+        self._on_wire = sealed
+        return Step(sealed=sealed)
 
-    # -- facts from the network, each about the first sealed batch
+    def next_express(self) -> Step:
+        """The same for a second thread, with a connection of its own. It has work only while somebody waits for the
+        wire and the first one is taken; it never probes."""
+        if self.closed or (self._closing and not self._ready):
+            return Step(finished=True)
+        sealed = self._next_for_express() if self._is_hasty and self._on_wire is not None else None
+        if sealed is not None:
+            sealed.is_express = True
+        return Step(sealed=sealed)
 
-    def replied(self, outcome: Outcome, now_s: float, draw: float) -> list[Notice]:
-        """The destination answered."""
-        if self.closed:
+    def _next_for_express(self) -> Sealed | None:
+        if not self.availability.is_up or self.availability.failures:
+            return None
+        return next((one for one in self._ready if one is not self._on_wire and not one.is_express), None)
+
+    # -- facts from the network, about a batch that was handed out; by default about the first one
+
+    def written(self, sealed: Sealed) -> None:
+        """All of it is on the wire, and the reply is still to come."""
+        sealed.is_written = True
+
+    def replied(
+        self, outcome: Outcome, now_s: float, draw: float, sealed: Sealed | None = None, wall_s: float | None = None
+    ) -> list[Notice]:
+        """The destination answered. `wall_s` is the moment by which ages are measured, if they are."""
+        one = self._take_back(sealed)
+        if one is None:
             return []
-        self._count_resent()
-        self._ready[0].unconfirmed = False
+        self._count_resent(one)
+        one.unconfirmed = False
+        self._repeated_free = False
+        reason = outcome.reason or "rejected"
         if outcome.kind == messages.DELIVERED:
-            return self._delivered(now_s)
+            return self._delivered(one, now_s, wall_s)
+        if outcome.kind == messages.PARTIAL:
+            return self._partial(one, outcome, now_s, draw, wall_s)
         if outcome.kind == messages.SPLIT:
-            return self._split(now_s)
+            return self._split(one, now_s)
         if outcome.kind == messages.POISONED:
-            return self._isolate(now_s, outcome.reason or "rejected")
+            return self._isolate(one, now_s, reason)
         if outcome.kind == messages.REJECTED:
-            return self._rejected(now_s, outcome.reason or "rejected")
+            return self._rejected(one, now_s, reason)
         if outcome.kind == messages.AUTHENTICATION:
-            return self._stand_back(now_s, _NOT_ALLOWED, outcome.reason)
-        return self._postpone(now_s, draw, _NOT_TAKEN, outcome.reason, outcome.retry_after_s)
+            return self._stand_back(now_s, draw, words.NOT_ALLOWED, outcome.reason)
+        return self._postpone(now_s, draw, words.NOT_TAKEN, outcome.reason, outcome.retry_after_s)
 
-    def not_connected(self, reason: str, now_s: float, draw: float) -> list[Notice]:
+    def not_connected(self, reason: str, now_s: float, draw: float, sealed: Sealed | None = None) -> list[Notice]:
         """Nothing was sent."""
-        return [] if self.closed else self._postpone(now_s, draw, _KEPT, reason)
+        return [] if self._take_back(sealed) is None else self._postpone(now_s, draw, words.KEPT, reason)
 
-    def no_reply(self, reason: str, now_s: float, draw: float) -> list[Notice]:
-        """Sent, wholly or in part; what became of it is unknown."""
-        if self.closed:
+    def no_reply(
+        self, reason: str, now_s: float, draw: float, sealed: Sealed | None = None, is_stale: bool = False
+    ) -> list[Notice]:
+        """Sent, wholly or in part; what became of it is unknown. `is_stale`: on a kept connection that had died, which
+        is no sign of a failure: the first time the batch goes out again at once."""
+        one = self._take_back(sealed)
+        if one is None:
             return []
-        self._count_resent()
-        self._ready[0].unconfirmed = True
-        return self._postpone(now_s, draw, _KEPT, reason)
+        self._count_resent(one)
+        one.unconfirmed = True
+        if is_stale and not self._repeated_free:
+            self._repeated_free = True
+            return []
+        return self._postpone(now_s, draw, words.KEPT, reason)
 
-    def not_built(self, reason: str, now_s: float) -> list[Notice]:
+    def not_built(self, reason: str, now_s: float, draw: float = 0.0, sealed: Sealed | None = None) -> list[Notice]:
         """There is no request to send: a setting or a credential is missing."""
-        return [] if self.closed else self._stand_back(now_s, _NOT_BUILT, reason)
+        return [] if self._take_back(sealed) is None else self._stand_back(now_s, draw, words.NOT_BUILT, reason)
 
-    def broke(self, reason: str, now_s: float) -> list[Notice]:
+    def broke(self, reason: str, now_s: float, draw: float = 0.0, sealed: Sealed | None = None) -> list[Notice]:
         """The attempt ended in a fault of ours, before or after the request left."""
-        if self.closed:
+        one = self._take_back(sealed)
+        if one is None:
             return []
-        self._ready[0].unconfirmed = True
-        return self._stand_back(now_s, _BROKEN, reason)
+        one.unconfirmed = True
+        return self._stand_back(now_s, draw, words.BROKEN, reason)
+
+    def _take_back(self, sealed: Sealed | None) -> Sealed | None:
+        """The batch that a fact is about, no longer on its way. None where it has its outcome already."""
+        if self.closed or not self._ready:
+            return None
+        one = self._ready[0] if sealed is None else sealed
+        if not any(other is one for other in self._ready):
+            return None
+        if one is self._on_wire:
+            self._on_wire = None
+        one.is_written = one.is_express = False
+        return one
 
     # -- how
 
-    def _settle_first(self) -> None:
-        sealed = self._ready.pop(0)
-        self.held_bytes -= sealed.batch.n_bytes
-        self.settled += len(sealed)
+    def _replace(self, sealed: Sealed, by: Sequence[Sealed]) -> None:
+        """Put `by` where `sealed` stood; what has no place any more has its outcome."""
+        index = next(i for i, other in enumerate(self._ready) if other is sealed)
+        self._ready[index : index + 1] = by
+        self.held_bytes += sum(one.batch.n_bytes for one in by) - sealed.batch.n_bytes
+        self.settled += len(sealed) - sum(map(len, by))
 
-    def _delivered(self, now_s: float) -> list[Notice]:
-        first = self._ready[0]
-        self._row.deliver(len(first))
-        first.trials.refused = 0
-        self._settle_first()
+    def _delivered(self, sealed: Sealed, now_s: float, wall_s: float | None) -> list[Notice]:
+        self._row.deliver(len(sealed), sealed.ages(wall_s) if wall_s is not None else ())
+        sealed.trials.refused = 0
+        self._replace(sealed, ())
         self._said.clear()
         self._isolates = True
         return self._answered(now_s)
 
-    def _split(self, now_s: float) -> list[Notice]:
-        first = self._ready[0]
-        if len(first) == 1:
-            return self._rejected(now_s, ledger.TOO_LARGE)
-        self._ready[:1] = first.halves()
-        return self._answered(now_s)
+    def _partial(
+        self, sealed: Sealed, outcome: Outcome, now_s: float, draw: float, wall_s: float | None
+    ) -> list[Notice]:
+        """Each record has its own fate. Places that the batch does not have are nobody's."""
+        places = range(len(sealed))
+        again = sorted({place for place in outcome.again if place in places})
+        refused = {place for place in outcome.refused if place in places}.difference(again)
+        taken = [place for place in places if place not in refused and place not in again]
+        if taken:
+            self._row.deliver(len(taken), sealed.picked(taken).ages(wall_s) if wall_s is not None else ())
+            self._said.clear()
+        notices: list[Notice] = []
+        reason = outcome.reason or "rejected"
+        if refused:
+            self._row.reject(len(refused), reason)
+            notices += self._say_rejected(reason, len(refused))
+        self._replace(sealed, [sealed.picked(again)] if again else ())
+        if again and not taken and not refused:
+            return notices + self._postpone(now_s, draw, words.NOT_TAKEN, reason, outcome.retry_after_s)
+        notices += self._answered(now_s)
+        if again:
+            self.availability.pause(now_s + self._delay_s(draw, outcome.retry_after_s))
+        return notices
 
-    def _isolate(self, now_s: float, reason: str) -> list[Notice]:
+    def _split(self, sealed: Sealed, now_s: float) -> list[Notice]:
+        if len(sealed) > 1:
+            self._replace(sealed, sealed.halves())
+            return self._answered(now_s)
+        size = sealed.batch.n_bytes // 2
+        shorter = None
+        if self._truncate is not None and size >= _LEAST_RECORD_BYTES:
+            shorter = self._truncate(sealed.batch.parts[0], size)
+        if shorter is None or len(shorter) >= sealed.batch.n_bytes:
+            return self._rejected(sealed, now_s, ledger.TOO_LARGE)
+        notices = [] if sealed.is_cut else self._cut(1)
+        self._replace(sealed, [sealed.replaced(shorter)])
+        return notices + self._answered(now_s)
+
+    def _isolate(self, sealed: Sealed, now_s: float, reason: str) -> list[Notice]:
         """Some record of the batch is refused, and takes the others with it: halve the batch until it stands alone.
 
         Where nothing of a batch is taken for long the fault is a general one: the rest is rejected as it is, and so
         are later batches until something is delivered, or every batch would cost that many requests.
         """
-        first = self._ready[0]
-        first.trials.refused += 1
-        if first.trials.refused >= _MAX_TRIALS:
+        sealed.trials.refused += 1
+        if sealed.trials.refused >= _MAX_TRIALS:
             self._isolates = False
-        if len(first) > 1 and self._isolates:
-            return self._split(now_s)
-        return self._rejected(now_s, reason)
+        if len(sealed) > 1 and self._isolates:
+            return self._split(sealed, now_s)
+        return self._rejected(sealed, now_s, reason)
 
-    def _rejected(self, now_s: float, reason: str) -> list[Notice]:
-        n = len(self._ready[0])
-        self._row.reject(n, reason)
-        self._settle_first()
-        said = self._once(
-            "rejected " + reason, "error", "destination rejects records", {"reason": reason, "records": n}
-        )
-        return said + self._answered(now_s)
+    def _rejected(self, sealed: Sealed, now_s: float, reason: str) -> list[Notice]:
+        self._row.reject(len(sealed), reason)
+        self._replace(sealed, ())
+        return self._say_rejected(reason, len(sealed)) + self._answered(now_s)
+
+    def _say_rejected(self, reason: str, n: int) -> list[Notice]:
+        fields: dict[str, object] = {"reason": reason, "records": n}
+        return self._once("rejected " + reason, "error", "destination rejects records", fields)
 
     def _answered(self, now_s: float) -> list[Notice]:
         dropped = sum(self._row.snapshot().dropped.values())
@@ -304,20 +411,24 @@ class Sender:
     def _postpone(
         self, now_s: float, draw: float, message: str, reason: str, retry_after_s: float | None = None
     ) -> list[Notice]:
-        backoff = self._settings.closing_backoff if self._closing else self._settings.backoff
-        delay_s = backoff.delay_s(self.availability.failures + 1, draw, retry_after_s)
-        return self._failed(now_s, message, reason, delay_s)
+        return self._failed(now_s, message, reason, self._delay_s(draw, retry_after_s), draw)
 
-    def _stand_back(self, now_s: float, message: str, reason: str) -> list[Notice]:
+    def _delay_s(self, draw: float, retry_after_s: float | None) -> float:
+        backoff = self._settings.closing_backoff if self._closing else self._settings.backoff
+        return backoff.delay_s(self.availability.failures + 1, draw, retry_after_s)
+
+    def _stand_back(self, now_s: float, draw: float, message: str, reason: str) -> list[Notice]:
         """More of the same will not help soon; while closing it will not help at all."""
-        notices = self._failed(now_s, message, reason, self._settings.slow_retry_s)
+        notices = self._failed(now_s, message, reason, self._settings.slow_retry_s, draw)
         notices += self._once(message, "error", message, {"reason": reason}) if not notices else []
         self._said.add(message)
         return notices + self.abandon() if self._closing else notices
 
-    def _failed(self, now_s: float, message: str, reason: str, delay_s: float) -> list[Notice]:
+    def _failed(self, now_s: float, message: str, reason: str, delay_s: float, draw: float) -> list[Notice]:
         self._note_drops()
-        notice = self.availability.attempt_failed(now_s, message, reason, delay_s)
+        notice = self.availability.attempt_failed(now_s, message, reason, delay_s, draw)
+        if self._closing:
+            self.availability.pause(now_s + delay_s)
         return [notice] if notice else []
 
     def _note_drops(self) -> None:
@@ -325,10 +436,9 @@ class Sender:
         if self.availability.is_up:
             self._dropped_at_start = sum(self._row.snapshot().dropped.values())
 
-    def _count_resent(self) -> None:
-        first = self._ready[0]
-        if first.unconfirmed and not self._idempotent:
-            self._row.resend_unconfirmed(len(first))
+    def _count_resent(self, sealed: Sealed) -> None:
+        if sealed.unconfirmed and not self._idempotent:
+            self._row.resend_unconfirmed(len(sealed))
 
     def _once(self, key: str, level: str, message: str, fields: dict[str, object]) -> list[Notice]:
         """Say it, unless it was said since the last delivery."""

@@ -21,3 +21,20 @@ def normal_time(text: str) -> str | None:
     if fraction and not (fraction[0] == "." and fraction[1:].isdigit()):
         return None
     return f"{text[:19]}.{(fraction[1:] + '000')[:3]}Z"
+
+
+def epoch_ms(text: str) -> int | None:
+    """A time as telemetry events write it in milliseconds since 1970, or None where it is none."""
+    time = normal_time(text)
+    if time is None:
+        return None
+    days = days_since_1970(int(time[:4]), int(time[5:7]), int(time[8:10]))
+    seconds = days * 86_400 + int(time[11:13]) * 3600 + int(time[14:16]) * 60 + int(time[17:19])
+    return seconds * 1000 + int(time[20:23])
+
+
+def days_since_1970(year: int, month: int, day: int) -> int:
+    """In the Gregorian calendar. March is the first month here, so that leap days come last."""
+    if month < 3:
+        year, month = year - 1, month + 12
+    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719_469

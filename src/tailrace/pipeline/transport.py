@@ -8,7 +8,7 @@ from tailrace.pipeline.messages import FileRequest, HttpRequest, StreamRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from tailrace.clock import Clock
@@ -29,9 +29,9 @@ class CompositeTransport:
         # each carries only its own type of request; `transport_for` pairs them
         self._made: dict[type, Any] = {}
 
-    def send(self, request: Request, timeout_s: float) -> Reply:
+    def send(self, request: Request, timeout_s: float, on_written: Callable[[], None] | None = None) -> Reply:
         """Raises `ConnectError` when nothing was sent, `NoReplyError` when the outcome is unknown."""
-        reply: Reply = self.transport_for(type(request)).send(request, timeout_s)
+        reply: Reply = self.transport_for(type(request)).send(request, timeout_s, on_written)
         return reply
 
     def transport_for(self, request_type: type) -> Any:

@@ -128,6 +128,8 @@ class Worker:
             self._tell_of_loss(record.event)
         elif record.request_id is not None and record.type == RUNTIME_DONE:
             self._progress.invocation_done(record.request_id)
+            if self._progress.leave_when_done:
+                self._fanout.request_flush()
         elif record.request_id is not None:
             self._progress.report_seen(record.request_id)
 

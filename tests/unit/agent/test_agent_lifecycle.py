@@ -12,20 +12,31 @@ from tailrace.agent.lifecycle import (
     AwaitReport,
     AwaitRuntimeDone,
     AwaitSilence,
+    Begin,
     CallNext,
     CloseAndLeave,
     Flush,
     Lifecycle,
     LifecycleEvent,
+    Step,
     event_of,
 )
-from tailrace.pipeline.flush import EndPolicy, FlushSettings
+from tailrace.pipeline.flush import POLICIES, FlushSettings, flush_policy
 
 NOW_S = 1000.0
 
 
-def lifecycle(telemetry: bool = True, **settings: int) -> Lifecycle:
-    return Lifecycle(EndPolicy(FlushSettings(**settings)), telemetry)
+class Machine(Lifecycle):
+    """One for whose destinations all is well, where a test does not say otherwise."""
+
+    def started(self, event: LifecycleEvent, now_s: float = NOW_S, any_up: bool = True, is_warm: bool = True) -> Step:
+        """Begin `event`; the step after the beginning itself."""
+        step = self.begin(event, now_s, any_up, is_warm)
+        return self.after(step, True, now_s, any_up) if isinstance(step, Begin) else step
+
+
+def lifecycle(telemetry: bool = True, policy: str = "end", **settings: int) -> Machine:
+    return Machine(flush_policy(policy, FlushSettings(**settings)), telemetry)
 
 
 def invoke(left_s: float = 3.0) -> LifecycleEvent:
@@ -51,48 +62,48 @@ def test_odd_members_of_an_event_never_raise(odd: object) -> None:
 
 def test_an_invocation_is_waited_for_settled_flushed_and_then_next_is_called() -> None:
     machine = lifecycle()
-    done = machine.begin(invoke(), NOW_S)
+    done = machine.started(invoke())
     assert isinstance(done, AwaitRuntimeDone)
     assert done.request_id == "request-1"
     assert done.until_s == pytest.approx(NOW_S + 2.9)
     silence = machine.after(done, True, NOW_S + 1, True)
     assert isinstance(silence, AwaitSilence)
-    assert silence.quiet_s == pytest.approx(0.005)
+    assert silence.quiet_s == pytest.approx(0.002)
     flush = machine.after(silence, True, NOW_S + 1.005, True)
     assert isinstance(flush, Flush)
-    assert flush.until_s == pytest.approx(NOW_S + 1.505)
-    assert flush.full
+    assert flush.reply_until_s == pytest.approx(NOW_S + 1.505)
+    assert (flush.glance_s, flush.full) == (None, True)
     assert isinstance(machine.after(flush, True, NOW_S + 1.1, True), CallNext)
 
 
 def test_nothing_is_waited_for_where_every_destination_is_down() -> None:
     machine = lifecycle()
-    flush = machine.after(AwaitSilence(0.005, 0), True, NOW_S, any_up=False)
+    flush = machine.after(AwaitSilence(0.005, 0, NOW_S), True, NOW_S, any_up=False)
     assert isinstance(flush, Flush)
-    assert flush.until_s == NOW_S
+    assert (flush.until_s, flush.reply_until_s) == (NOW_S, NOW_S)
     assert not flush.full
 
 
 def test_a_wait_cut_short_by_the_deadline_says_nothing_about_a_destination() -> None:
     machine = lifecycle()
-    machine.begin(invoke(left_s=0.3), NOW_S)
-    flush = machine.after(AwaitSilence(0.005, 0), True, NOW_S, any_up=True)
+    machine.started(invoke(left_s=0.3))
+    flush = machine.after(AwaitSilence(0.005, 0, NOW_S), True, NOW_S, any_up=True)
     assert isinstance(flush, Flush)
-    assert flush.until_s == pytest.approx(NOW_S + 0.2)
+    assert flush.until_s == flush.reply_until_s == pytest.approx(NOW_S + 0.2)
     assert not flush.full
 
 
 def test_with_no_wait_allowed_nothing_is_held_against_a_destination() -> None:
     machine = lifecycle(end_wait_ms=0)
-    machine.begin(invoke(), NOW_S)
-    flush = machine.after(AwaitSilence(0.005, 0), True, NOW_S, any_up=True)
+    machine.started(invoke())
+    flush = machine.after(AwaitSilence(0.005, 0, NOW_S), True, NOW_S, any_up=True)
     assert isinstance(flush, Flush)
-    assert (flush.until_s, flush.full) == (NOW_S, False)
+    assert (flush.reply_until_s, flush.full) == (NOW_S, False)
 
 
 def test_an_invocation_that_does_not_end_gives_way_to_next_before_its_deadline() -> None:
     machine = lifecycle()
-    done = machine.begin(invoke(left_s=1.0), NOW_S)
+    done = machine.started(invoke(left_s=1.0))
     flush = machine.after(done, False, NOW_S + 0.9, True)
     assert isinstance(flush, Flush)
     assert flush.until_s <= NOW_S + 0.9 + 1e-9
@@ -101,18 +112,18 @@ def test_an_invocation_that_does_not_end_gives_way_to_next_before_its_deadline()
 
 def test_without_telemetry_next_is_called_at_once_and_shutdown_leaves_at_once() -> None:
     machine = lifecycle(telemetry=False)
-    assert isinstance(machine.begin(invoke(), NOW_S), CallNext)
-    assert isinstance(machine.begin(shutdown(), NOW_S), CloseAndLeave)
+    assert isinstance(machine.started(invoke()), CallNext)
+    assert isinstance(machine.started(shutdown()), CloseAndLeave)
 
 
 def test_an_event_of_a_later_platform_leads_to_next() -> None:
-    assert isinstance(lifecycle().begin(LifecycleEvent("RESTORE", NOW_S + 1), NOW_S), CallNext)
+    assert isinstance(lifecycle().started(LifecycleEvent("RESTORE", NOW_S + 1)), CallNext)
 
 
 def test_shutdown_waits_a_little_for_the_last_report_then_closes_within_its_deadline() -> None:
     machine = lifecycle()
-    machine.begin(invoke(), NOW_S)
-    report = machine.begin(shutdown(), NOW_S)
+    machine.started(invoke())
+    report = machine.started(shutdown())
     assert isinstance(report, AwaitReport)
     assert report.request_id == "request-1"
     assert report.until_s == pytest.approx(NOW_S + 0.2)
@@ -123,30 +134,117 @@ def test_shutdown_waits_a_little_for_the_last_report_then_closes_within_its_dead
 
 @pytest.mark.parametrize("left_s", [-10.0, 0.0, 0.1])
 def test_a_shutdown_without_time_waits_for_nothing_but_still_tries(left_s: float) -> None:
-    close = lifecycle().begin(shutdown(left_s), NOW_S)
+    close = lifecycle().started(shutdown(left_s))
     assert isinstance(close, CloseAndLeave)
     assert close.until_s == pytest.approx(NOW_S + 0.05)
 
 
+def test_an_invocation_says_from_when_on_lines_must_leave_as_they_come() -> None:
+    begin = lifecycle().begin(invoke(left_s=10.1), NOW_S, True, True)
+    assert isinstance(begin, Begin)
+    assert begin.hurry_from_s == pytest.approx(NOW_S + 9.0)
+    short = lifecycle().begin(invoke(left_s=0.9), NOW_S, True, True)
+    assert isinstance(short, Begin)
+    assert short.hurry_from_s == pytest.approx(NOW_S + 0.6)
+    late = lifecycle().begin(invoke(left_s=-1.0), NOW_S, True, True)
+    assert isinstance(late, Begin)
+    assert late.hurry_from_s == NOW_S
+
+
+@pytest.mark.parametrize("policy", ["end", "adaptive", "continuous"])
+def test_for_destinations_that_are_all_down_next_is_called_at_once_under_every_policy(policy: str) -> None:
+    machine = lifecycle(policy=policy)
+    begin = machine.begin(invoke(), NOW_S, any_up=False, is_warm=True)
+    assert isinstance(begin, Begin)
+    assert (begin.attends, begin.sends, begin.leaves_when_done) == (False, True, True)
+    assert begin.until_s == NOW_S
+    assert isinstance(machine.after(begin, True, NOW_S, False), CallNext)
+
+
+def test_adaptive_writes_at_once_glances_at_the_reply_and_writes_what_came_meanwhile() -> None:
+    machine = lifecycle(policy="adaptive", settle_ms=4, reply_wait_ms=5)
+    done = machine.started(invoke())
+    assert isinstance(done, AwaitRuntimeDone)
+    first = machine.after(done, True, NOW_S + 1, True)
+    assert isinstance(first, Flush)
+    assert first.until_s == pytest.approx(NOW_S + 1.5)
+    assert first.glance_s == 0.005
+    silence = machine.after(first, True, NOW_S + 1.001, True)
+    assert isinstance(silence, AwaitSilence)
+    assert (silence.quiet_s, silence.since_s) == (0.004, NOW_S + 1)
+    last = machine.after(silence, True, NOW_S + 1.004, True)
+    assert isinstance(last, Flush)
+    assert last.glance_s == 0.0
+    assert isinstance(machine.after(last, True, NOW_S + 1.004, True), CallNext)
+
+
+def test_adaptive_calls_next_at_once_from_the_third_invocation_of_steady_traffic_on() -> None:
+    machine = lifecycle(policy="adaptive", steady_ms=1000)
+    held = []
+    for at_s in (0.0, 0.5, 1.0, 1.5, 5.0, 5.5, 6.0):
+        event = LifecycleEvent(INVOKE, NOW_S + at_s + 3, "r")
+        held.append(isinstance(machine.started(event, NOW_S + at_s), AwaitRuntimeDone))
+    assert held == [True, True, False, False, True, True, False]
+
+
+def test_adaptive_holds_steady_traffic_while_a_destination_has_not_answered_yet_or_overlap_is_switched_off() -> None:
+    cold, never = lifecycle(policy="adaptive"), lifecycle(policy="adaptive", steady_ms=0)
+    for tenth in range(5):
+        now_s = NOW_S + tenth / 10
+        assert isinstance(cold.started(invoke(), now_s, is_warm=False), AwaitRuntimeDone)
+        assert isinstance(never.started(invoke(), now_s), AwaitRuntimeDone)
+
+
+def test_continuous_never_holds_and_the_last_lines_leave_when_they_are_here() -> None:
+    machine = lifecycle(policy="continuous")
+    for _ in range(3):
+        begin = machine.begin(invoke(), NOW_S, True, True)
+        assert isinstance(begin, Begin)
+        assert (begin.sends, begin.leaves_when_done) == (True, True)
+        assert isinstance(machine.after(begin, True, NOW_S, True), CallNext)
+
+
+def test_periodic_writes_at_the_first_beginning_after_its_interval() -> None:
+    machine = lifecycle(policy="periodic", interval_ms=10_000)
+    written = []
+    for at_s in (0.0, 4.0, 9.9, 10.0, 14.0, 20.5):
+        now_s = NOW_S + at_s
+        begin = machine.begin(LifecycleEvent(INVOKE, now_s + 3, "r"), now_s, True, True)
+        assert isinstance(begin, Begin)
+        assert not begin.leaves_when_done
+        if begin.sends:
+            assert begin.until_s == pytest.approx(now_s + 0.5)
+        written.append(begin.sends)
+        assert isinstance(machine.after(begin, True, now_s, True), CallNext)
+    assert written == [False, False, False, True, False, True]
+
+
 @given(
+    policy=st.sampled_from(sorted(POLICIES)),
     left_s=st.floats(-5, 900),
-    elapsed_s=st.lists(st.floats(0, 400), min_size=3, max_size=3),
-    came=st.lists(st.booleans(), min_size=3, max_size=3),
+    elapsed_s=st.lists(st.floats(0, 400), min_size=6, max_size=6),
+    came=st.lists(st.booleans(), min_size=6, max_size=6),
     any_up=st.booleans(),
     end_wait_ms=st.integers(0, 60_000),
     settle_ms=st.integers(0, 10_000),
 )
 def test_every_step_of_an_invocation_ends_before_the_deadline_and_the_last_is_next(
-    left_s: float, elapsed_s: list[float], came: list[bool], any_up: bool, end_wait_ms: int, settle_ms: int
+    policy: str,
+    left_s: float,
+    elapsed_s: list[float],
+    came: list[bool],
+    any_up: bool,
+    end_wait_ms: int,
+    settle_ms: int,
 ) -> None:
-    machine = lifecycle(end_wait_ms=end_wait_ms, settle_ms=settle_ms)
+    machine = lifecycle(policy=policy, end_wait_ms=end_wait_ms, settle_ms=settle_ms, interval_ms=1)
     now_s = NOW_S
-    step = machine.begin(invoke(left_s), now_s)
+    step = machine.begin(invoke(left_s), now_s, any_up, True)
     for passed_s, answer in zip(elapsed_s, came, strict=True):
         if isinstance(step, CallNext):
             break
         limit_s = max(now_s, NOW_S + left_s - 0.1)
-        assert step.until_s <= limit_s + 1e-6
+        assert max(step.until_s, getattr(step, "reply_until_s", 0.0)) <= limit_s + 1e-6
         now_s = min(now_s + passed_s, max(step.until_s, now_s))
         step = machine.after(step, answer, now_s, any_up)
     assert isinstance(step, CallNext)

@@ -14,7 +14,7 @@ def test_nothing_set_means_defaults_that_say_so() -> None:
     assert settings.problems == []
     assert settings.types == ("platform", "function")
     assert settings.listen_host == "0.0.0.0"
-    assert (settings.end_wait_ms, settings.settle_ms, settings.margin_ms) == (500, 5, 100)
+    assert (settings.end_wait_ms, settings.settle_ms, settings.margin_ms) == (500, 2, 100)
     assert settings.queue_max_bytes == 8_388_608
     assert settings.source_of("types") == settings.source_of("end_wait_ms") == "default"
 

@@ -10,11 +10,12 @@ from tailrace.clock import ManualClock, SystemClock
 from tailrace.errors import ConfigError, ConnectError, NoReplyError, TransportError
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
+from tailrace.pipeline.breaker import Breaker
 from tailrace.pipeline.exporter import Exporter
 from tailrace.pipeline.fanout import Fanout, Patience
 from tailrace.pipeline.interfaces import Request
 from tailrace.pipeline.ledger import Ledger
-from tailrace.pipeline.sender import SenderSettings
+from tailrace.pipeline.sender_settings import SenderSettings
 
 
 def lines(first: int, last: int) -> list[bytes]:
@@ -48,7 +49,10 @@ def test_full_batches_leave_without_a_flush() -> None:
 
 
 def test_a_destination_killed_in_the_middle_loses_nothing_that_is_held() -> None:
-    rig = Rig(FakeDestination(limits=FakeLimits(max_records=3)), settings=SenderSettings())
+    rig = Rig(
+        FakeDestination(limits=FakeLimits(max_records=3)),
+        settings=SenderSettings(breaker=lambda: Breaker(first_pause_s=0.0)),
+    )
     with rig.running():
         rig.offer(1, 3)
         assert rig.exporter.wait_drained(rig.soon)

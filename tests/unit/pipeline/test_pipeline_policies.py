@@ -90,9 +90,10 @@ def test_nothing_waits_while_everything_is_down_except_at_shutdown() -> None:
 
 
 def test_an_unknown_flush_policy_is_named_with_what_is_allowed() -> None:
-    assert list(POLICIES) == ["end"]
-    with pytest.raises(ConfigError, match=r"TAILRACE_FLUSH: unknown flush policy 'adaptive'; allowed: end"):
-        flush_policy("adaptive", FlushSettings())
+    assert list(POLICIES) == ["adaptive", "continuous", "end", "periodic"]
+    said = r"TAILRACE_FLUSH: unknown flush policy 'often'; allowed: adaptive, continuous, end, periodic"
+    with pytest.raises(ConfigError, match=said):
+        flush_policy("often", FlushSettings())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from tailrace.pipeline.batcher import Entry
 from tailrace.pipeline.ledger import Ledger, LedgerRow
 from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, POISONED, REJECTED, RETRY, SPLIT, Outcome
 from tailrace.pipeline.retry import Backoff
-from tailrace.pipeline.sender import Sender, SenderSettings
+from tailrace.pipeline.sender import Sender
+from tailrace.pipeline.sender_settings import SenderSettings
 
 TIME = "2026-11-20T21:00:00.000Z"
 

@@ -1,0 +1,58 @@
+"""A circuit breaker. Pure.
+
+Closed, every batch is tried. After `threshold` failures in a row it opens: nothing is tried until a pause is over,
+then one batch is the probe. A probe that fails opens it again for a longer pause, one that is answered closes it.
+
+The probe is the oldest batch itself: a question of its own could be answered otherwise than the batch (a role that
+may write to a bucket need not be allowed to ask for it), and what is answered has arrived.
+"""
+
+from __future__ import annotations
+
+CLOSED = "closed"
+OPEN = "open"
+PROBING = "probing"
+
+_MAX_DOUBLINGS = 16
+
+
+class Breaker:
+    """`next_attempt_s` is the moment (monotonic) before which no attempt is worth making."""
+
+    __slots__ = ("_first_pause_s", "_max_pause_s", "_threshold", "failures", "next_attempt_s")
+
+    def __init__(self, threshold: int = 4, first_pause_s: float = 1.0, max_pause_s: float = 60.0) -> None:
+        self._threshold = threshold
+        self._first_pause_s = first_pause_s
+        self._max_pause_s = max_pause_s
+        self.failures = 0
+        self.next_attempt_s = 0.0
+
+    def state(self, now_s: float) -> str:
+        """`CLOSED`, `OPEN`, or `PROBING`: the pause is over, and the next attempt decides."""
+        if self.failures < self._threshold:
+            return CLOSED
+        return OPEN if now_s < self.next_attempt_s else PROBING
+
+    def failed(self, now_s: float, delay_s: float, draw: float) -> None:
+        """An attempt failed, and the retry policy would wait `delay_s`. `draw` is from 0 up to 1."""
+        self.failures += 1
+        self.next_attempt_s = now_s + max(delay_s, self._pause_s(draw))
+
+    def succeeded(self) -> None:
+        """The destination answered."""
+        self.failures = 0
+        self.next_attempt_s = 0.0
+
+    def attempt_now(self) -> None:
+        """Forget the pause, for there is no later."""
+        self.next_attempt_s = 0.0
+
+    def _pause_s(self, draw: float) -> float:
+        """Nothing while closed. Open: between half a ceiling, which doubles with every probe, and all of it: probes of
+        many environments spread, and none comes at once."""
+        doublings = self.failures - self._threshold
+        if doublings < 0:
+            return 0.0
+        ceiling_s = min(self._max_pause_s, self._first_pause_s * 2.0 ** min(doublings, _MAX_DOUBLINGS))
+        return ceiling_s / 2 * (1 + draw)
