@@ -94,3 +94,8 @@ def _moment(when: Mapping[str, Any], usual_moment: str) -> str:
     if not moment:
         raise ConfigError("when.moment", "is missing", "an invocation's number needs its moment")
     return f"{moment}:{invocation}"
+
+
+def plan_from_tables(document: Mapping[str, Any]) -> FaultPlan:
+    """The plan from `Fault.as_table` of each fault, beside the seed."""
+    return FaultPlan(tuple(Fault(**table) for table in document["faults"]), int(document["seed"]))
