@@ -88,8 +88,11 @@ async def environment(
     log_format: str = "text",
     start: bool = True,
     machine_factory: MachineFactory = make_machine,
+    isolation: str = "process",
+    **more: Any,
 ) -> AsyncIterator[tuple[ExecutionEnvironment, Story]]:
-    """An environment of a function whose module is `source`, initialised unless told otherwise."""
+    """An environment of a function whose module is `source`, initialised unless told otherwise. `more` are options of
+    the function."""
     parent = tmp_path / "environments"
     parent.mkdir(exist_ok=True)
     options = FunctionOptions(
@@ -102,6 +105,8 @@ async def environment(
         timeout_s=timeout_s,
         freeze=freeze,
         log_format=log_format,
+        isolation=isolation,
+        **more,
     )
     story = Story()
     with Workspace.create(parent) as workspace:
