@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tailrace.cli.instruments import instrument_options
 from tailrace.cli.options import function_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from tailrace.cli.screen import Screen
     from tailrace.emulator.driver import ExecutionEnvironment
     from tailrace.emulator.function import FunctionConfig
+    from tailrace.emulator.instruments import Instruments
     from tailrace.emulator.workspace import Workspace
 
 EXAMPLES = """\b
@@ -25,6 +29,7 @@ Examples:
 
 @click.command("run", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @function_options
+@instrument_options
 @click.option("--event", default="{}", metavar="JSON|@FILE|-", help="What the function is given. [default: {}]")
 @click.option(
     "--invocations", type=click.IntRange(1), metavar="N", default=1, help="How many, one after the other. [default: 1]"
@@ -42,6 +47,8 @@ def command(
     pause_s: float,
     tenant_id: str,
     as_json: bool,
+    faults: Path | None,
+    transcript: Path | None,
     **function: Any,
 ) -> int:
     """Run HANDLER (module.function) in a local Lambda environment and print what CloudWatch would show.
@@ -56,6 +63,7 @@ def command(
     import sys
 
     from tailrace.cli.inputs import read_event
+    from tailrace.cli.instruments import prepared_instruments
     from tailrace.cli.screen import new_console
     from tailrace.cli.session import FunctionArguments, prepared
     from tailrace.emulator.run_loop import run
@@ -65,8 +73,11 @@ def command(
     check_tenant(tenant_id, is_isolated=bool(function["tenant_isolation"]))
     plan = Plan(payload, invocations, pause_s, tenant_id)
     console = new_console(stderr=as_json)
-    with prepared(FunctionArguments(**function)) as (config, workspace):
-        return run(run_function(config, workspace, plan, console, as_json))
+    with (
+        prepared(FunctionArguments(**function)) as (config, workspace),
+        prepared_instruments(config, faults, transcript) as instruments,
+    ):
+        return run(run_function(config, workspace, plan, console, as_json, instruments))
 
 
 class Plan:
@@ -80,18 +91,24 @@ class Plan:
 
 
 async def run_function(
-    config: FunctionConfig, workspace: Workspace, plan: Plan, console: Console, as_json: bool
+    config: FunctionConfig,
+    workspace: Workspace,
+    plan: Plan,
+    console: Console,
+    as_json: bool,
+    instruments: Instruments | None = None,
 ) -> int:
     """Run the plan, show it, and return the exit code."""
     import asyncio
 
     from tailrace.cli.screen import Screen
-    from tailrace.emulator.driver import ExecutionEnvironment
+    from tailrace.emulator.driver import ExecutionEnvironment, make_machine
     from tailrace.emulator.steady_clock import SteadyClock
 
     now_ns = SteadyClock()
     screen = Screen(console, now_ns)
-    environment = ExecutionEnvironment(config, screen, workspace=workspace, now_ns=now_ns)
+    factory = instruments.make_machine if instruments is not None else make_machine
+    environment = ExecutionEnvironment(config, screen, workspace=workspace, now_ns=now_ns, machine_factory=factory)
     screen.headline(config)
     async with environment:
         try:

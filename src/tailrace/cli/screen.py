@@ -14,6 +14,7 @@ from rich.text import Text
 from tailrace.cli.accounts import ledger_rows, ledger_table, subscriber_lines
 from tailrace.cli.story import FrozenPart, InitPart, InvokePart, ShutdownPart, Story
 from tailrace.cli.waterfall import waterfall
+from tailrace.emulator.faults.effects import ReportFault
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine.effects import ReportInit, WriteLog
 from tailrace.emulator.observer import InvocationResult, SilentObserver
@@ -50,6 +51,13 @@ class Screen(SilentObserver):
         if self._quiet or line.text.startswith(LEDGER_MARK):
             return
         self._write(line.text.rstrip("\n"), dim=line.source != "function")
+
+    def fault_happened(self, fault: ReportFault | None, problem: str) -> None:
+        if fault is not None:
+            about = f", {fault.process}" if fault.process and fault.process != fault.fault.process else ""
+            self._write(f"fault: {fault.fault} (invocation {fault.invocation}{about})", dim=True)
+        if problem:
+            self._write(f"fault not possible: {problem}", dim=False)
 
     def init_reported(self, report: ReportInit) -> None:
         self.story.parts.append(

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tailrace.cli.instruments import instrument_options
 from tailrace.cli.options import function_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from tailrace.emulator.function import FunctionConfig
+    from tailrace.emulator.instruments import Instruments
     from tailrace.emulator.workspace import Workspace
 
 EXAMPLES = """\b
@@ -23,6 +27,7 @@ Examples:
 
 @click.command("serve", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @function_options
+@instrument_options
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -34,6 +39,8 @@ Examples:
 def command(
     port: int,
     quiet: bool,
+    faults: Path | None,
+    transcript: Path | None,
     **function: Any,
 ) -> int:
     """Keep HANDLER running in a local Lambda environment and answer the Lambda Invoke API on 127.0.0.1.
@@ -44,26 +51,40 @@ def command(
     from tailrace.emulator.linux import require_linux
 
     require_linux()
+    from tailrace.cli.instruments import prepared_instruments
     from tailrace.cli.screen import new_console
     from tailrace.cli.session import FunctionArguments, prepared
     from tailrace.emulator.run_loop import run
 
-    with prepared(FunctionArguments(**function)) as (config, workspace):
-        return run(serve_function(config, workspace, new_console(), port, quiet))
+    with (
+        prepared(FunctionArguments(**function)) as (config, workspace),
+        prepared_instruments(config, faults, transcript) as instruments,
+    ):
+        return run(serve_function(config, workspace, new_console(), port, quiet, instruments))
 
 
-async def serve_function(config: FunctionConfig, workspace: Workspace, console: Console, port: int, quiet: bool) -> int:
+async def serve_function(
+    config: FunctionConfig,
+    workspace: Workspace,
+    console: Console,
+    port: int,
+    quiet: bool,
+    instruments: Instruments | None = None,
+) -> int:
     """Serve until somebody ends it; then shut down and tell the accounts."""
     import asyncio
 
     from tailrace.cli.serving import ServeScreen
-    from tailrace.emulator.driver import ExecutionEnvironment
+    from tailrace.emulator.driver import ExecutionEnvironment, make_machine
     from tailrace.emulator.invoke_server import InvokeServer
     from tailrace.emulator.steady_clock import SteadyClock
 
     now_ns = SteadyClock()
     screen = ServeScreen(console, now_ns, quiet)
-    environment = ExecutionEnvironment(config, screen, workspace=workspace, now_ns=now_ns, record_telemetry=False)
+    factory = instruments.make_machine if instruments is not None else make_machine
+    environment = ExecutionEnvironment(
+        config, screen, workspace=workspace, now_ns=now_ns, machine_factory=factory, record_telemetry=False
+    )
     server = InvokeServer(environment, port=port, on_error=screen.call_not_run)
     screen.headline(config)
     try:

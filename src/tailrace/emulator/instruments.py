@@ -11,7 +11,6 @@ from tailrace.emulator.faults.machine import FaultyMachine
 from tailrace.emulator.faults.plan import FaultPlan
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine import facts
-from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.transcript import RecordingMachine, Settings, Transcript
 
 
@@ -24,17 +23,14 @@ class Machine(Protocol):
 class Instruments:
     """Makes the machine of one environment. `plan` is None where nothing shall ever go wrong."""
 
-    def __init__(
-        self, plan: FaultPlan | None = None, transcript: Transcript | None = None, policy: Policy | None = None
-    ) -> None:
+    def __init__(self, plan: FaultPlan | None = None, transcript: Transcript | None = None) -> None:
         self._plan = plan
         self._transcript = transcript
-        self._policy = policy
         self._faulty: FaultyMachine | None = None
 
     def make_machine(self, config: FunctionConfig, api_address: str, extension_variables: Mapping[str, str]) -> Machine:
         """As the driver's `machine_factory`."""
-        settings = Settings(config, api_address, extension_variables, self._policy or Policy(), self._plan)
+        settings = Settings(config, api_address, extension_variables, self._plan)
         transcript = self._transcript
         machine = settings.make_machine(transcript.new_id if transcript is not None else lambda: str(uuid.uuid4()))
         self._faulty = machine if isinstance(machine, FaultyMachine) else None

@@ -1,13 +1,12 @@
 """Every fact and effect of a run in a file, one JSON object a line, written as it happens; and the same run again.
 
-The first line is the head: the function, the policies, the plan of faults, when the run began. Each other line has
+The first line is the head: the function, its policies, the plan of faults, when the run began. Each other line has
 `ns`, nanoseconds since then, and one of `fact`, `effect` and `id` (an identifier that the machine drew), followed by
 the fields of what it names. What follows from a fact stands below it. Secrets are masked.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,6 @@ from tailrace.emulator.faults.plan_file import plan_from_tables
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine import facts
 from tailrace.emulator.machine.environment import Environment
-from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.masking import Masker
 from tailrace.emulator.transcript_form import FACTS, Form, read_fields
 from tailrace.errors import ConfigError
@@ -42,11 +40,10 @@ class Settings:
     config: FunctionConfig
     api_address: str
     extension_variables: Mapping[str, str]
-    policy: Policy
     plan: FaultPlan | None
 
     def make_machine(self, ids: Callable[[], str]) -> Environment | FaultyMachine:
-        machine = Environment(self.config, ids, self.api_address, self.policy, self.extension_variables)
+        machine = Environment(self.config, ids, self.api_address, extra=self.extension_variables)
         return machine if self.plan is None else FaultyMachine(machine, self.plan)
 
 
@@ -100,7 +97,6 @@ class Transcript:
             "extension_variables": {
                 name: masker.value(name, text) for name, text in settings.extension_variables.items()
             },
-            "policy": dataclasses.asdict(settings.policy),
             "faults": None if plan is None else {"seed": plan.seed, "faults": [f.as_table() for f in plan.faults]},
         }
         self._write([head])
@@ -191,7 +187,6 @@ def _settings(head: Mapping[str, Any]) -> Settings:
         read_fields(FunctionConfig, head["function"], 0),
         str(head["api_address"]),
         head["extension_variables"],
-        read_fields(Policy, head["policy"], 0),
         plan_from_tables(head["faults"]) if head["faults"] is not None else None,
     )
 

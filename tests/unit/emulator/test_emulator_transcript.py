@@ -29,12 +29,10 @@ VARIABLES = {
 }
 
 
-def recorded(
-    *faults: Fault, policy: Policy | None = None, with_plan: bool = True, **changes: Any
-) -> tuple[World, io.StringIO]:
+def recorded(*faults: Fault, with_plan: bool = True, **changes: Any) -> tuple[World, io.StringIO]:
     """A run of cold start, two invocations (the second one times out) and shutdown, and its transcript."""
     file = io.StringIO()
-    instruments = Instruments(FaultPlan(faults, 7) if with_plan else None, Transcript(file), policy)
+    instruments = Instruments(FaultPlan(faults, 7) if with_plan else None, Transcript(file))
     changes = {"environment": VARIABLES, "credentials": {"AWS_SECRET_ACCESS_KEY": KEY}} | changes
     world = World("a", **changes)
     world.machine = instruments.make_machine(config("a", **changes), "127.0.0.1:9001", {"X": "y"})  # type: ignore[assignment]
@@ -77,7 +75,7 @@ def test_so_they_do_with_faults_by_dice_and_with_other_policies(tmp_path: Path) 
 
     assert replay(recording) is None
     assert recording.settings.plan == FaultPlan((flaky, pause), 7)
-    assert recording.settings.policy == policy
+    assert recording.settings.config.policy == policy
     assert "PostTelemetryBadly" in file.getvalue()
 
 
