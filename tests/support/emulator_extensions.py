@@ -58,13 +58,15 @@ SHELL_RUNTIME = """#!/bin/sh
 api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime"
 trap 'echo terminated; exit 0' TERM
 while true; do
-    event=$(curl -s -D headers "$api/invocation/next")
-    id=$(tr -d '\\r' < headers | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
+    all=$(curl -s -D - "$api/invocation/next" | tr -d '\\r')
+    id=$(echo "$all" | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
+    event=$(echo "$all" | sed '1,/^$/d')
     case "$event" in
         *die*) echo "last words"; exit 42;;
         *fail*) curl -s -X POST "$api/invocation/$id/error" -H "Lambda-Runtime-Function-Error-Type: Function.Sad" \\
-            -d '{"errorMessage": "as asked", "errorType": "Sad"}' > answer;;
-        *) echo "shell got $event"; curl -s -X POST "$api/invocation/$id/response" -d "{\\"echo\\": $event}" > answer;;
+            -d '{"errorMessage": "as asked", "errorType": "Sad"}' > /dev/null;;
+        *) echo "shell got $event"
+            curl -s -X POST "$api/invocation/$id/response" -d "{\\"echo\\": $event}" > /dev/null;;
     esac
 done
 """

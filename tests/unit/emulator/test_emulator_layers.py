@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 import zipfile
 from collections.abc import Iterable
@@ -109,3 +110,56 @@ def test_more_than_lambda_allows_is_refused_before_it_is_unpacked(
     with pytest.raises(UsageError, match="larger than"):
         merge_layers([archive], tmp_path / "opt")
     assert not (tmp_path / "opt" / "a").exists()
+
+
+def test_a_file_gives_way_to_a_folder_of_a_later_layer_and_the_other_way_round(tmp_path: Path) -> None:
+    first = make_zip(tmp_path / "a.zip", [("tool", "x", 0o644), ("data/deep/file", "x", 0o644)])
+    second = make_zip(tmp_path / "b.zip", [("tool/part", "new", 0o644), ("data", "new", 0o644)])
+    merge_layers([first, second], tmp_path / "opt")
+    assert (tmp_path / "opt" / "tool" / "part").read_text() == "new"
+    assert (tmp_path / "opt" / "data").read_text() == "new"
+    third = make_zip(tmp_path / "c.zip", [("data/", "", stat.S_IFDIR | 0o755)])
+    merge_layers([third], tmp_path / "opt")
+    assert (tmp_path / "opt" / "data").is_dir()
+
+
+def test_a_link_to_opt_holds_wherever_the_folder_is_mounted(tmp_path: Path) -> None:
+    link = stat.S_IFLNK | 0o777
+    packed = make_zip(tmp_path / "a.zip", [("lib/x.so", "x", 0o644), ("deep/er/x.so", "/opt/lib/x.so", link)])
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "all").symlink_to("/opt/lib")
+    merge_layers([packed, folder], tmp_path / "opt")
+    moved = (tmp_path / "opt").rename(tmp_path / "elsewhere")
+    assert (moved / "deep" / "er" / "x.so").read_text() == "x"
+    assert (moved / "all" / "x.so").read_text() == "x"
+
+
+def test_links_to_the_sandboxs_other_folders_are_kept_as_they_are(tmp_path: Path) -> None:
+    link = stat.S_IFLNK | 0o777
+    packed = make_zip(tmp_path / "a.zip", [("cache", "/tmp/cache", link), ("code", "/var/task", link)])
+    merge_layers([packed], tmp_path / "opt")
+    assert (tmp_path / "opt" / "cache").readlink() == Path("/tmp/cache")
+    assert (tmp_path / "opt" / "code").readlink() == Path("/var/task")
+    nested = make_zip(tmp_path / "b.zip", [("cache/file", "x", 0o644)])
+    with pytest.raises(UsageError, match="leads outside /opt"):
+        merge_layers([nested], tmp_path / "opt")
+    assert not Path("/tmp/cache/file").exists()
+
+
+def test_what_cannot_be_copied_from_a_folder_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(UsageError, match="cannot be copied"):
+        merge_layers([folder], tmp_path / "opt")
+
+
+def test_an_entry_packed_in_an_unknown_way_is_named(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "layer.zip", [("a", "hello", 0o644)])
+    content = bytearray(path.read_bytes())
+    for start in (content.find(b"PK\x03\x04") + 8, content.find(b"PK\x01\x02") + 10):
+        content[start : start + 2] = (99).to_bytes(2, "little")
+    path.write_bytes(bytes(content))
+    with pytest.raises(UsageError, match="cannot be unpacked"):
+        merge_layers([path], tmp_path / "opt")
