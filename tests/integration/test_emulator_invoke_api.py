@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import http.client
 import json
 import subprocess
 import sys
@@ -36,7 +37,9 @@ def handler(event, context):
     if isinstance(event, dict) and "sleep" in event:
         time.sleep(event["sleep"])
     custom = context.client_context and context.client_context.custom
-    return {"event": event, "arn": context.invoked_function_arn, "id": context.aws_request_id, "custom": custom}
+    identity = context.identity and context.identity.cognito_identity_id
+    who = {"identity": identity, "tenant": getattr(context, "tenant_id", None)}
+    return {"event": event, "arn": context.invoked_function_arn, "id": context.aws_request_id, "custom": custom, **who}
 """
 
 
@@ -50,7 +53,8 @@ def served(tmp_path: Path, **options: Any) -> Iterator[str]:
     async def serve() -> None:
         end = asyncio.Event()
         loop_and_end.append((asyncio.get_running_loop(), end))
-        async with environment(tmp_path, SOURCE, timeout_s=options.pop("timeout_s", 3.0)) as (env, _):
+        function = {name: options.pop(name) for name in ("timeout_s", "tenant_isolation") if name in options}
+        async with environment(tmp_path, SOURCE, **function) as (env, _):
             server = InvokeServer(env, port=0, **options)
             await server.start()
             ready.append(server.url)
@@ -175,6 +179,37 @@ def test_what_the_service_refuses_is_refused_with_its_words(
     assert caught.value.response["Error"]["Code"] == code
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
     assert caught.value.response["Error"]["Message"]
+
+
+def test_a_cognito_identity_reaches_the_function(url: str) -> None:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+    headers = {"X-Amz-Cognito-Identity": '{"cognitoIdentityId":"i-1","cognitoIdentityPoolId":"p-1"}'}
+    connection.request("POST", "/2015-03-31/functions/shop/invocations", b"{}", headers)
+    assert json.loads(connection.getresponse().read())["identity"] == "i-1"
+    connection.close()
+
+
+def test_a_function_that_isolates_tenants_serves_one_and_wants_it_named(tmp_path: Path) -> None:
+    def refused(**arguments: str) -> tuple[str, str]:
+        with pytest.raises(ClientError) as caught:
+            lambda_.invoke(FunctionName="shop", **arguments)
+        error = caught.value.response["Error"]
+        return error["Code"], error["Message"]
+
+    with served(tmp_path, tenant_isolation=True) as url, client(url) as lambda_:
+        assert refused() == (
+            "InvalidParameterValueException",
+            "The invoked function is enabled with tenancy configuration. "
+            "Add a valid tenant ID in your request and try again.",
+        )
+        assert lambda_.invoke(FunctionName="shop", TenantId="b", InvocationType="DryRun")["StatusCode"] == 204
+        for _ in range(2):
+            reply = lambda_.invoke(FunctionName="shop", TenantId="a")
+            assert json.loads(reply["Payload"].read())["tenant"] == "a"
+        code, message = refused(TenantId="b")
+        assert code == "TooManyRequestsException"
+        assert "serves another tenant" in message
+        assert lambda_.invoke(FunctionName="shop", TenantId="a", InvocationType="Event")["StatusCode"] == 202
 
 
 def test_other_operations_are_not_found(url: str) -> None:
