@@ -16,7 +16,7 @@ def test_who_may_call() -> None:
     with pytest.raises(UsageError, match="--tenant-isolation: no tenant is named; add --tenant-id ID"):
         check_tenant("", is_isolated=True)
     for bad in ("a,b", "x" * 257, "a\tb"):
-        with pytest.raises(UsageError, match="--tenant-id: .*is no tenant; Lambda allows 1 to 256 characters"):
+        with pytest.raises(UsageError, match=r"--tenant-id: .*is no tenant; Lambda allows 1 to 256 characters"):
             check_tenant(bad, is_isolated=True)
 
 
