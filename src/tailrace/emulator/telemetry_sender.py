@@ -67,10 +67,10 @@ class TelemetrySender:
             self.abandon(delivery)
         for task in tasks:
             task.cancel()
-        for connection in (*self._http.values(), *self._tcp.values()):
-            connection.close()
-        self._http.clear()
-        self._tcp.clear()
+        for connections in (self._http, self._tcp):
+            for connection in connections.values():
+                connection.close()
+            connections.clear()
         await asyncio.gather(*tasks, asyncio.sleep(0), return_exceptions=True)
 
     async def _connect(self, effect: ConnectSubscriber) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailrace.emulator.machine.facts import HttpRequested
 from tailrace.emulator.machine.fatal import EXTENSION_EXIT_ERROR, EXTENSION_INIT_ERROR, Fatal
-from tailrace.emulator.machine.http_reply import ACCEPTED, HttpReply, json_reply, refusal, text_reply
+from tailrace.emulator.machine.http_reply import ACCEPTED, HttpReply, json_reply, refusal
 from tailrace.emulator.machine.registry import Extension
 from tailrace.emulator.machine.sandbox_state import SandboxState
 from tailrace.emulator.machine.states import CALL_INIT_ERROR, CALL_NEXT, CALL_REGISTER, TARGETS

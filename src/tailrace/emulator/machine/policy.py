@@ -112,17 +112,17 @@ class Policy:
     # telemetry
     telemetry_api_enabled: bool = choice(
         True,
-        "the Telemetry API delivers; without it subscriptions are answered 202, as by local environments that have none",
+        "the Telemetry API delivers; without it subscriptions are answered 202, as by other local environments",
         "lambda-platform.md 5.2, row 104",
     )
     logs_api_enabled: bool = choice(
         True,
-        "the Logs API delivers; without it subscriptions are answered 202, as by local environments that have none",
+        "the Logs API delivers; without it subscriptions are answered 202, as by other local environments",
         "lambda-platform.md 7.1, row 104",
     )
     second_api_refused_as_closed: bool = choice(
         True,
-        "an extension that subscribes by both APIs gets 403 SubscriptionClosed for the second; else 400 ValidationError",
+        "an extension that subscribes by both APIs gets 403 SubscriptionClosed for the second, else 400",
         "lambda-platform.md 7.3: the refusal is documented, its status is unverified",
     )
     telemetry_api_keeps_newline: bool = choice(

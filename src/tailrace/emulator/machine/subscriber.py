@@ -81,7 +81,7 @@ class Subscriber:
             self._dropped.add(1, n_bytes, SLOW_CONSUMER)
             return
         if n_bytes > self._max_bytes and self._policy.cut_oversized_records and self._is_text(event):
-            part = self._send_beginning(event, part)
+            part = self._send_beginning(part)
         batch = self._open
         if not batch.parts and not self._is_due:
             self._stage.set_timer(FLUSH + self.name, self.subscription.timeout_ms)
@@ -112,13 +112,13 @@ class Subscriber:
     def _is_text(self, event: TelemetryEvent) -> bool:
         return event.line is not None and (event.is_plain or not self.form.has_objects)
 
-    def _send_beginning(self, event: TelemetryEvent, encoded: bytes) -> bytes:
+    def _send_beginning(self, encoded: bytes) -> bytes:
         """Close batches with all of the event but its last part, which is returned."""
         room = self._max_bytes - self._open.n_bytes
         if room < CUT_FROM_BYTES:
             self._close_batch()
             room = self._max_bytes
-        *beginnings, last = cut(event, encoded, room, self._max_bytes)
+        *beginnings, last = cut(encoded, room, self._max_bytes)
         for part in beginnings:
             self._open.add_beginning(part)
             self._n_bytes += len(part)

@@ -99,28 +99,22 @@ class Telemetry:
 
     def platform(self, type_: str, record: object) -> None:
         event = self._event(type_, record)
-        self._publish(event)
         self._heard(event)
         self._hand_out(event)
 
     def to_subscribers(self, type_: str, record: object) -> None:
         """Tell an event that is none where nobody is subscribed to it: those that only the Logs API has."""
         if self._audience(type_).subscribers:
-            event = self._event(type_, record)
-            self._publish(event)
-            self._hand_out(event)
+            self._hand_out(self._event(type_, record))
 
     def plain_line(self, type_: str, text: str) -> None:
         """A line that a process wrote: `type_` is ``function`` or ``extension``."""
-        event = TelemetryEvent(next(self._event_ids), self._stage.time_text(), type_, text, text)
-        self._publish(event)
-        self._hand_out(event)
+        self._hand_out(TelemetryEvent(next(self._event_ids), self._stage.time_text(), type_, text, text))
 
     def json_line(self, type_: str, text: str, found: dict[str, object] | None, request_id: str | None) -> None:
         """A line under the JSON log format; `found` is the object that it is, if it is one."""
-        event = object_event(next(self._event_ids), self._stage.time_text(), type_, text, found, request_id)
-        self._publish(event)
-        self._hand_out(event)
+        time = self._stage.time_text()
+        self._hand_out(object_event(next(self._event_ids), time, type_, text, found, request_id))
 
     def timer_fired(self, timer: str) -> bool:
         """Whether `timer` is one of telemetry's."""
@@ -162,29 +156,22 @@ class Telemetry:
         self._heard(event)
         return event
 
-    def _publish(self, event: TelemetryEvent) -> None:
+    def _hand_out(self, event: TelemetryEvent) -> None:
         audience = self._audience(event.type)
         owed = audience.plain if event.is_plain else audience.newest
         self._stage.emit(PublishEvent(event.event_id, event.mapping(NEWEST), owed))
-        if len(owed) < len(audience.subscribers):
-            for subscriber in audience.subscribers:
-                if subscriber.name not in owed:
-                    self._queue(event, subscriber)
+        if self.window_is_open:
+            self._backlog.keep(event)
+        for subscriber in audience.subscribers:
+            if subscriber.name not in owed:
+                self._queue(event, subscriber)
+            subscriber.add(event)
 
     def _queue(self, event: TelemetryEvent, subscriber: Subscriber) -> None:
         self._stage.emit(QueueEvent(subscriber.name, event.event_id, event.mapping(subscriber.form)))
 
-    def _hand_out(self, event: TelemetryEvent) -> None:
-        if self.window_is_open:
-            self._backlog.keep(event)
-        for subscriber in self._audience(event.type).subscribers:
-            subscriber.add(event)
-
     def _audience(self, type_: str) -> Audience:
-        found = self._audiences.get(type_)
-        if found is None:
-            found = self._audiences[type_] = self._find_audience(type_)
-        return found
+        return self._audiences.get(type_) or self._find_audience(type_)
 
     def _find_audience(self, type_: str) -> Audience:
         category = category_of(type_)
@@ -193,8 +180,9 @@ class Telemetry:
             for subscriber in self._subscribers.values()
             if category in subscriber.subscription.types and subscriber.form.has(type_)
         ]
-        return Audience(
+        audience = self._audiences[type_] = Audience(
             tuple(found),
             tuple(subscriber.name for subscriber in found if not subscriber.form.keeps_newline),
             tuple(subscriber.name for subscriber in found if subscriber.form is NEWEST),
         )
+        return audience

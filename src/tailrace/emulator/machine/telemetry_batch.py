@@ -65,7 +65,7 @@ class Batch:
         return bool(records)
 
 
-def cut(event: TelemetryEvent, encoded: bytes, room: int, max_bytes: int) -> list[bytes]:
+def cut(encoded: bytes, room: int, max_bytes: int) -> list[bytes]:
     """An oversized record as the service was seen to send it: cut in the middle, each part in an envelope of its own,
     all but the last without the end of the text (lambda-platform.md 5.10). The first part fills `room`."""
     head = encoded[: encoded.index(b'"record":"') + len(b'"record":"')]

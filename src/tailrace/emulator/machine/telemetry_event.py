@@ -53,8 +53,9 @@ class TelemetryEvent:
         return self._encoded
 
     def _encode(self, form: Form) -> bytes:
-        if self.record is self.line and not form.keeps_newline:
-            record = quoted(self.line)
+        line = self.line
+        if line is not None and self.record is line and not form.keeps_newline:
+            record = quoted(line)
         elif self.raw is not None and form.has_objects:
             record = self.raw
         else:
