@@ -15,6 +15,7 @@ from tailrace.cli.errors import report_fault, say_error
 from tailrace.errors import EnvironmentStartError, TailraceError, UsageError
 
 COMMANDS = {
+    "doctor": "Say what this machine can do, and what to do about the rest.",
     "layer": "Build the Lambda layer.",
     "run": "Run a function in a local Lambda environment.",
     "serve": "Keep a function running and answer the Lambda Invoke API.",
