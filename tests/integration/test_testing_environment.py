@@ -71,7 +71,7 @@ def test_an_invocation_gives_what_the_function_returned_and_the_platforms_figure
 
 
 def test_without_pytest_it_is_a_context_manager_that_leaves_no_process_and_no_thread(code: Path) -> None:
-    with LambdaEnvironment("app.handler", code=code) as env:
+    with LambdaEnvironment("app.handler", code=code, isolation="process") as env:
         pids = env.invoke().payload["pids"]
         env.wait_frozen()
         assert [is_stopped(pid) for pid in pids] == [True, True]
@@ -90,7 +90,7 @@ def test_without_pytest_it_is_a_context_manager_that_leaves_no_process_and_no_th
 
 
 def test_an_exception_inside_the_block_leaves_nothing_either(code: Path) -> None:
-    with pytest.raises(ZeroDivisionError), LambdaEnvironment("app.handler", code=code) as env:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), LambdaEnvironment("app.handler", code=code, isolation="process") as env:  # noqa: PT012
         pids = env.invoke().payload["pids"]
         raise ZeroDivisionError
 
@@ -225,7 +225,7 @@ def test_a_program_that_the_system_refuses_to_start_is_one_sentence(code: Path, 
 
 
 def test_an_environment_that_was_not_started_says_so(code: Path) -> None:
-    env = LambdaEnvironment("app.handler", code=code)
+    env = LambdaEnvironment("app.handler", code=code, isolation="process")
 
     with pytest.raises(RuntimeError, match="use it in a with statement"):
         env.invoke()

@@ -29,18 +29,18 @@ def handler(event, context):
 
 TESTS = """
 def test_passes(lambda_environment):
-    env = lambda_environment("app.handler", code="shop")
+    env = lambda_environment("app.handler", code="shop", isolation="process")
     assert env.invoke({"n": 1}).payload == {"n": 1}
 
 def test_fails(lambda_environment):
-    env = lambda_environment("app.handler", code="shop")
+    env = lambda_environment("app.handler", code="shop", isolation="process")
     assert env.invoke({"n": 1}).payload == {"n": 2}
 
 def test_is_wrong(lambda_environment):
-    lambda_environment("app.handlr", code="shop")
+    lambda_environment("app.handlr", code="shop", isolation="process")
 
 def test_exits(lambda_environment):
-    lambda_environment("app.handler", code="shop")
+    lambda_environment("app.handler", code="shop", isolation="process")
     raise SystemExit(9)
 """
 
@@ -65,7 +65,7 @@ def test_the_fixture_cleans_up_however_a_test_ends_and_failures_show_the_log_str
             "START RequestId: *",
             "a line of the function",
             "REPORT RequestId: *",
-            '>*lambda_environment("app.handlr", code="shop")',
+            '>*lambda_environment("app.handlr", code="shop", isolation="process")',
             'E *UsageError: handler "app.handlr" not found: module app has no attribute "handlr" (did you mean*',
         ]
     )
@@ -80,7 +80,7 @@ def test_the_fixture_is_listed_with_a_sentence_on_how_it_is_used(pytester: pytes
 
 HANGING_TEST = """
 def test_hangs(lambda_environment):
-    lambda_environment("app.handler", code="shop", timeout_s=60).invoke()
+    lambda_environment("app.handler", code="shop", isolation="process", timeout_s=60).invoke()
 """
 
 

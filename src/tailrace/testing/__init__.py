@@ -15,20 +15,33 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tailrace.emulator.faults.fault import Fault
     from tailrace.testing.environment import LambdaEnvironment
+    from tailrace.testing.pending import Pending
     from tailrace.testing.result import FunctionError, Result
     from tailrace.testing.telemetry import Telemetry, TelemetryEvent
     from tailrace.testing.waiting import ConditionNotMetError
 
-__all__ = ["ConditionNotMetError", "FunctionError", "LambdaEnvironment", "Result", "Telemetry", "TelemetryEvent"]
+__all__ = [
+    "ConditionNotMetError",
+    "Fault",
+    "FunctionError",
+    "LambdaEnvironment",
+    "Pending",
+    "Result",
+    "Telemetry",
+    "TelemetryEvent",
+]
 
 _HOMES = {
-    "ConditionNotMetError": "waiting",
-    "FunctionError": "result",
-    "LambdaEnvironment": "environment",
-    "Result": "result",
-    "Telemetry": "telemetry",
-    "TelemetryEvent": "telemetry",
+    "ConditionNotMetError": "tailrace.testing.waiting",
+    "Fault": "tailrace.emulator.faults.fault",
+    "FunctionError": "tailrace.testing.result",
+    "LambdaEnvironment": "tailrace.testing.environment",
+    "Pending": "tailrace.testing.pending",
+    "Result": "tailrace.testing.result",
+    "Telemetry": "tailrace.testing.telemetry",
+    "TelemetryEvent": "tailrace.testing.telemetry",
 }
 
 
@@ -40,4 +53,4 @@ def __getattr__(name: str) -> object:
     from tailrace.emulator.linux import require_linux
 
     require_linux()  # before the modules that exist on Linux only
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

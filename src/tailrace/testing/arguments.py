@@ -8,7 +8,10 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from tailrace.emulator.faults.fault import Fault
+from tailrace.emulator.faults.plan import FaultPlan
 from tailrace.emulator.invoke_request import MAX_CLIENT_CONTEXT_CHARS, MAX_SYNC_BYTES
 from tailrace.emulator.isolation.level import LEVELS
 from tailrace.emulator.resources import SHARES
@@ -27,6 +30,9 @@ _KEYWORDS = {
     "--code": "code",
     "--bootstrap": "bootstrap",
     "--python": "python",
+    "--runtime": "runtime",
+    "--node": "node",
+    "--node-client": "node_client",
     "--extension": "extensions",
     "--layer": "layers",
     "--env": "env",
@@ -110,6 +116,24 @@ def log_format(given: str) -> str:
     if given.lower() not in LOG_FORMATS:
         raise ConfigError("log_format", f"{given!r} is unknown", f"one of {', '.join(LOG_FORMATS)}")
     return given.lower()
+
+
+def faults(given: Iterable[str | Fault], seed: int) -> FaultPlan:
+    """A plan of faults and names of faults; one alone is taken for a mistake."""
+    if isinstance(given, str | Fault):
+        raise ConfigError("faults", f"{str(given)!r} is one fault, not a list", f"write faults=[{str(given)!r}]")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ConfigError("seed", f"{seed!r} is no whole number")
+    return FaultPlan(tuple(fault(each) for each in given), seed)
+
+
+def fault(given: str | Fault, **options: Any) -> Fault:
+    """A fault by its name and what it takes, or one that is made already."""
+    if isinstance(given, str):
+        return Fault(given, **options)
+    if options:
+        raise ConfigError(next(iter(options)), "is given beside a fault that is made already", "give the fault's name")
+    return given
 
 
 def payload(event: object, raw: bytes | str | None) -> bytes:

@@ -11,16 +11,21 @@ from typing import Any, Self, TypeVar
 
 from tailrace.emulator.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment
-from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.faults.fault import RUNTIME, Fault
+from tailrace.emulator.faults.plan import check_fault
+from tailrace.emulator.function import FunctionConfig, Invocation
+from tailrace.emulator.instruments import Instruments
 from tailrace.emulator.invocations import new_invocation
 from tailrace.emulator.machine.effects import ReportInit
 from tailrace.emulator.policy_sources import apply_policy
 from tailrace.emulator.telemetry_log import TelemetryEntry
+from tailrace.emulator.transcript import Transcript
 from tailrace.emulator.workspace import Workspace
-from tailrace.errors import EnvironmentEndedError, TailraceError, UsageError
+from tailrace.errors import ConfigError, EnvironmentEndedError, TailraceError, UsageError
 from tailrace.packaging.own_extension import check_agent_settings
 from tailrace.testing import arguments, loop_thread
 from tailrace.testing.arguments import StrPath
+from tailrace.testing.pending import Pending
 from tailrace.testing.recorder import Recorder
 from tailrace.testing.result import Result, make_result
 from tailrace.testing.telemetry import Telemetry
@@ -37,8 +42,10 @@ class LambdaEnvironment:
         with LambdaEnvironment("app.handler", code="app", extensions=["extensions/counter", "tailrace"]) as env:
             assert env.invoke({"n": 1}).error is None
 
-    `handler` is ``module.function``. `code` is the folder of its code (default: the current one), `bootstrap` an
-    executable as custom runtime, `python` the interpreter of the function (default: this one). `extensions` are
+    `handler` is ``module.function``. `code` is the folder or zip file of its code (default: the current folder).
+    `runtime` is ``auto`` (as its files say), ``python``, ``nodejs`` or ``provided``; `bootstrap` an executable as
+    custom runtime, `python` the interpreter of the function (default: this one), `node` its Node.js and `node_client` the
+    folder where npm has installed AWS's client for it (docs/how-to/choose-a-runtime.md). `extensions` are
     executable files; the bare word ``tailrace`` is our agent as in its layer. `layers` are folders or zip files, merged
     in order. `env` are the function's variables; credentials and region among them are the role's. `log_format` is
     ``text`` or ``json``. With `tenant_isolation` every invocation names its `tenant_id`. `policy` are choices about the
@@ -52,8 +59,11 @@ class LambdaEnvironment:
     What cannot work raises a `ConfigError` (`UsageError`) or an `EnvironmentStartError` with one sentence. An init that
     fails is none of these: Lambda hides it and tries again at the first invocation, whose result then tells it.
 
-    After `shutdown` everything that was recorded can still be read. Faults by name, and freezing at a chosen moment,
-    are not part of this class yet; environments freeze and thaw on their own.
+    `faults` are what shall go wrong, names or `Fault` values (docs/reference/fault-plan.md), and `seed` the seed of
+    their dice; `inject` adds more while the environment runs. `transcript` is a file for every fact and effect
+    (`tailrace.emulator.transcript` reads it).
+
+    After `shutdown` everything that was recorded can still be read.
     """
 
     def __init__(
@@ -69,6 +79,9 @@ class LambdaEnvironment:
         log_format: str = "text",
         bootstrap: StrPath | None = None,
         python: StrPath | None = None,
+        runtime: str = "auto",
+        node: StrPath | None = None,
+        node_client: StrPath | None = None,
         name: str = "",
         freeze: bool = True,
         isolation: str = "auto",
@@ -77,6 +90,9 @@ class LambdaEnvironment:
         cpu: str = "host",
         tenant_isolation: bool = False,
         policy: Mapping[str, object] | None = None,
+        faults: Iterable[str | Fault] = (),
+        seed: int = 0,
+        transcript: StrPath | None = None,
     ) -> None:
         __tracebackhide__ = True
         self._options = FunctionOptions(
@@ -84,6 +100,9 @@ class LambdaEnvironment:
             code_dir=Path(code),
             bootstrap=Path(bootstrap) if bootstrap is not None else None,
             python=Path(python) if python is not None else None,
+            runtime=runtime,
+            node=Path(node) if node is not None else None,
+            node_client=Path(node_client) if node_client is not None else None,
             extensions=arguments.extension_paths(extensions),
             layers=arguments.paths("layers", layers),
             variables=arguments.variables(env),
@@ -99,6 +118,8 @@ class LambdaEnvironment:
             tenant_isolation=tenant_isolation,
             policy=apply_policy(policy or {}),
         )
+        self._plan = arguments.faults(faults, seed)
+        self._transcript = Path(transcript) if transcript is not None else None
         self._recorder = Recorder()
         self._environment: ExecutionEnvironment | None = None
         self._loop: loop_thread.LoopThread | None = None
@@ -116,7 +137,11 @@ class LambdaEnvironment:
             workspace = cleanup.enter_context(Workspace.create())
             config = self._build(workspace)
             self._recorder.extensions = tuple(extension.name for extension in config.extensions)
-            self._environment = ExecutionEnvironment(config, self._recorder, workspace=workspace)
+            self._plan.check([extension.name for extension in config.extensions], config.isolation.level)
+            instruments = Instruments(self._plan, self._open_transcript(cleanup))
+            self._environment = ExecutionEnvironment(
+                config, self._recorder, workspace=workspace, machine_factory=instruments.make_machine
+            )
             self._loop = loop_thread.acquire()
             cleanup.callback(self._give_up_loop)
             cleanup.callback(self._end, self._environment)
@@ -132,6 +157,17 @@ class LambdaEnvironment:
             raise arguments.in_keywords(error) from None
         check_agent_settings(config)
         return config
+
+    def _open_transcript(self, cleanup: contextlib.ExitStack) -> Transcript | None:
+        path = self._transcript
+        if path is None:
+            return None
+        try:
+            transcript = Transcript(cleanup.enter_context(path.open("w", encoding="utf-8")))
+        except OSError as error:
+            raise ConfigError("transcript", f"{path} cannot be written: {error.strerror}") from None
+        cleanup.callback(_check_complete, transcript, path)
+        return transcript
 
     def shutdown(self) -> None:
         """End the environment as Lambda does: SHUTDOWN with the reason ``spindown`` to extensions, within its budget.
@@ -174,15 +210,63 @@ class LambdaEnvironment:
         that fails does not raise: see `Result.error`. Raises `EnvironmentEndedError` after `shutdown`.
         """
         __tracebackhide__ = True
-        payload = arguments.payload(event, raw)
-        context = arguments.client_context(client_context)
+        invocation = self._invocation(event, client_context, tenant_id, raw)
         environment = self._started()
-        if self._loop is None:
-            raise EnvironmentEndedError("the execution environment has ended")
-        invocation = new_invocation(payload, environment.now_ns(), tenant_id=arguments.tenant(tenant_id))
-        invocation = replace(invocation, client_context=context)
         closed = self._run(lambda: environment.invoke(invocation))
         return make_result(closed, self._recorder.init_failure)
+
+    def submit(
+        self,
+        event: object = None,
+        *,
+        client_context: Mapping[str, object] | None = None,
+        tenant_id: str = "",
+        raw: bytes | str | None = None,
+    ) -> Pending:
+        """Hand in an invocation and return at once, so that a test can do something while it runs. See `invoke`."""
+        __tracebackhide__ = True
+        invocation = self._invocation(event, client_context, tenant_id, raw)
+        environment = self._started()
+        return Pending(self._read(lambda: environment.submit(invocation)), self._read, self.__repr__)
+
+    def _invocation(
+        self, event: object, client_context: Mapping[str, object] | None, tenant_id: str, raw: bytes | str | None
+    ) -> Invocation:
+        __tracebackhide__ = True
+        payload = arguments.payload(event, raw)
+        context = arguments.client_context(client_context)
+        environment = self._running()
+        invocation = new_invocation(payload, environment.now_ns(), tenant_id=arguments.tenant(tenant_id))
+        return replace(invocation, client_context=context)
+
+    def freeze(self) -> None:
+        """Let every process stand still, now, whatever it is doing; on return none of them runs.
+
+        While the environment is idle, that is how it stands between invocations: the next one thaws it, or `thaw`. In
+        the middle of an invocation, or of an init, it stays frozen until `thaw`. The processes do not see the time
+        pass, the platform does: telemetry stands still, but deadlines run on, because they were handed out as points in
+        time. When one passes, the environment is reset as after any timeout.
+        """
+        __tracebackhide__ = True
+        self._read(self._running().freeze)
+
+    def thaw(self) -> None:
+        """Let every process go on, whoever froze it. Without invocation they run until the next one is done."""
+        __tracebackhide__ = True
+        self._read(self._running().thaw)
+
+    def inject(self, fault: str | Fault, **options: Any) -> None:
+        """Let something go wrong: at the fault's moment, or where it has none, at once.
+
+        `options` are those of `Fault`: ``env.inject("telemetry-5xx", count=2)``,
+        ``env.inject("kill", process="counter")``. Raises `ConfigError` for what this environment cannot have.
+        """
+        __tracebackhide__ = True
+        wanted = arguments.fault(fault, **options)
+        environment = self._running()
+        names = [RUNTIME, *(extension.name for extension in environment.config.extensions)]
+        check_fault(wanted, names, environment.isolation)
+        self._read(lambda: environment.inject(wanted))
 
     def wait_until(self, condition: Callable[[], T], timeout_s: float = 5.0) -> T:
         """Wait until `condition` returns something true, and return that.
@@ -220,6 +304,16 @@ class LambdaEnvironment:
     def is_frozen(self) -> bool:
         """Whether every process of the environment stands still at this moment."""
         return self._recorder.is_frozen
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What went wrong on purpose so far, in order, each as often as it did."""
+        return self._recorder.faults
+
+    @property
+    def fault_problems(self) -> list[str]:
+        """Why a fault, or a part of one, was not possible after all; empty where all went wrong as it should."""
+        return self._recorder.fault_problems
 
     @property
     def log_lines(self) -> list[str]:
@@ -263,6 +357,12 @@ class LambdaEnvironment:
             raise RuntimeError("the environment has not been started; use it in a with statement")
         return self._environment
 
+    def _running(self) -> ExecutionEnvironment:
+        environment = self._started()
+        if self._loop is None:
+            raise EnvironmentEndedError("the execution environment has ended")
+        return environment
+
     def _telemetry_entries(self) -> Iterable[TelemetryEntry]:
         return self._read(lambda: self._started().telemetry_log)
 
@@ -282,3 +382,8 @@ class LambdaEnvironment:
             return self._loop.run(action())
         except TailraceError as error:  # one sentence for a person: how it came about inside is of no use to a test
             raise error.with_traceback(None) from None
+
+
+def _check_complete(transcript: Transcript, path: Path) -> None:
+    if transcript.failure:
+        raise ConfigError("transcript", f"{path} is incomplete: {transcript.failure}")

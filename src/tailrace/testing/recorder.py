@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tailrace.emulator.faults.effects import ReportFault
+from tailrace.emulator.faults.fault import Fault
 from tailrace.emulator.machine.effects import ReportInit, WriteLog
 from tailrace.emulator.machine.facts import extension_process
 from tailrace.emulator.observer import SilentObserver
@@ -17,6 +19,8 @@ class Recorder(SilentObserver):
         self._inits: list[ReportInit] = []
         self.extensions: tuple[str, ...] = ()
         self.is_frozen = False
+        self._faults: list[Fault] = []
+        self._problems: list[str] = []
 
     @property
     def lines(self) -> list[str]:
@@ -25,6 +29,16 @@ class Recorder(SilentObserver):
     @property
     def inits(self) -> list[ReportInit]:
         return self._inits.copy()
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What went wrong on purpose, in order."""
+        return self._faults.copy()
+
+    @property
+    def fault_problems(self) -> list[str]:
+        """What kept faults from happening, or parts of them."""
+        return self._problems.copy()
 
     @property
     def init_failure(self) -> str:
@@ -42,6 +56,12 @@ class Recorder(SilentObserver):
 
     def init_reported(self, report: ReportInit) -> None:
         self._inits.append(report)
+
+    def fault_happened(self, fault: ReportFault | None, problem: str) -> None:
+        if fault is not None:
+            self._faults.append(fault.fault)
+        if problem:
+            self._problems.append(problem)
 
     def frozen(self) -> None:
         self.is_frozen = True

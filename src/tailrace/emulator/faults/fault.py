@@ -12,6 +12,7 @@ from tailrace.emulator.faults import kinds
 from tailrace.errors import ConfigError
 
 EVERY_TIME = "all"
+NOW = "now"
 RUNTIME = "runtime"
 
 _AT = re.compile(r"([a-z]+)(?::(0|[1-9][0-9]*))?", re.ASCII)
@@ -24,8 +25,8 @@ class Fault:
     `what` is a name of `tailrace.emulator.faults.kinds.KINDS`. `process` is ``runtime`` or an extension's name; for
     telemetry the subscriber, or every one. `at` is a moment, alone or with the number of an invocation: ``ready``,
     ``invoke:2``; the number is that of the invocation under way or last done, 0 before the first. Without `at` it is
-    the kind's own moment, or where it has none, at once. Of the moments that fit, each counts with `probability`,
-    and at most `count` of them do (``all``: every one). The rest are the kind's parameters.
+    the kind's own moment, or where it has none, at once (``now``). Of the moments that fit, each counts with
+    `probability`, and at most `count` of them do (``all``: every one). The rest are the kind's parameters.
 
     Raises `ConfigError`: which key, what was found, what is allowed.
     """
@@ -55,7 +56,7 @@ class Fault:
         values = {
             "what": what,
             "process": _read_process(process, what, kind),
-            "moment": moment or kind.moment,
+            "moment": moment,
             "invocation": invocation,
             "probability": _read_probability(probability),
             "count": _read_count(count),
@@ -73,8 +74,9 @@ class Fault:
 
     @property
     def at(self) -> str:
-        """The moment as it is written; empty for at once."""
-        return self.moment if self.invocation is None else f"{self.moment}:{self.invocation}"
+        """The moment as it is written."""
+        moment = self.moment or NOW
+        return moment if self.invocation is None else f"{moment}:{self.invocation}"
 
     def number(self, name: str) -> int:
         """A parameter that is a number."""
@@ -87,12 +89,12 @@ class Fault:
         return {**table, "probability": self.probability, "count": count, **self.parameters}
 
     def __str__(self) -> str:
-        return " ".join(filter(None, [self.what, self.process, f"at {self.at}" if self.at else ""]))
+        return " ".join(filter(None, [self.what, self.process, f"at {self.at}" if self.moment else ""]))
 
 
 def _read_at(at: object, what: str, kind: kinds.Kind) -> tuple[str, int | None]:
-    if at == "":
-        return "", None
+    if at == "" or (at == NOW and len(kind.moments) > 1):
+        return ("" if at == NOW else kind.moment), None
     found = _AT.fullmatch(at) if isinstance(at, str) else None
     if found is None:
         raise ConfigError("at", f"{_shown(at)} is no moment", 'write "ready", or "invoke:2" for the second invocation')
