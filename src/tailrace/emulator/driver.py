@@ -299,7 +299,8 @@ class ExecutionEnvironment:
             if fact.path == runtime_api.NEXT:  # whatever was printed belongs to the invocation that ends here
                 self._sandbox.finish_line(facts.RUNTIME)
             if fact.path.endswith(_WORK_IS_DONE):
-                self._look_at_memory(rescan=False)
+                # an extension may ask for its next event before what was just killed has ended: no second excess
+                self._look_at_memory(rescan=False, is_judged=not fact.path.endswith("/event/next"))
         self._feed(fact)
 
     def _measure_memory_in(self, delay_s: float) -> None:
@@ -312,10 +313,10 @@ class ExecutionEnvironment:
         if not self._frozen and not self._sandbox.is_empty:
             self._look_at_memory(rescan=True)
 
-    def _look_at_memory(self, *, rescan: bool) -> None:
+    def _look_at_memory(self, *, rescan: bool, is_judged: bool = True) -> None:
         n_bytes = self._sandbox.measure_memory(rescan=rescan)
         self._feed(facts.MemoryMeasured(n_bytes))
-        if self._resources.is_exceeded(self._sandbox.held_memory):
+        if is_judged and self._resources.is_exceeded(self._sandbox.held_memory):
             self._feed(facts.MemoryLimitExceeded(n_bytes, killed_by_kernel=False))
 
     def _begin_invocation(self, pending: PendingInvocation) -> None:

@@ -42,6 +42,9 @@ _NO_SHARE = (
     "Lambda's share of the processors needs a control group, and none can be made here",
     "tailrace doctor says why; --cpu host runs without a limit",
 )
+Find = Callable[[str, frozenset[str]], ControlGroup | None]
+"""Finds a place for the group of that name with those controllers, see `find_group`."""
+
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
@@ -55,9 +58,9 @@ def cpu_quota(memory_mb: int) -> CpuQuota:
     return CpuQuota(round(processors(memory_mb) * CPU_PERIOD_US), CPU_PERIOD_US)
 
 
-def require_share(cpu: str) -> None:
+def require_share(cpu: str, find: Find | None = None) -> None:
     """Raises `UsageError` when Lambda's share is wanted and cannot be kept here."""
-    if cpu == LAMBDA and _is_missing_cpu(find_group("probe", frozenset({CPU}))):
+    if cpu == LAMBDA and _is_missing_cpu((find or find_group)("probe", frozenset({CPU}))):
         raise UsageError("--cpu", *_NO_SHARE)
 
 
@@ -97,7 +100,7 @@ class Resources:
         *,
         own_tmp_mb: int = 0,
         tmp: Path = Path("/tmp"),  # noqa: S108 - Lambda's, and the processes' own
-        find: Callable[[str, frozenset[str]], ControlGroup | None] = find_group,
+        find: Find = find_group,
     ) -> Resources:
         """Make the environment's group, where one is allowed.
 

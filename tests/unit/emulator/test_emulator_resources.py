@@ -15,9 +15,18 @@ from hypothesis import strategies as st
 from tailrace.emulator import cgroups, procfs
 from tailrace.emulator.cgroups import CPU, MEMORY
 from tailrace.emulator.memory import MemoryMeter
-from tailrace.emulator.resources import CPU_PERIOD_US, MB, Resources, cpu_quota, find_group, is_in_memory, processors
+from tailrace.emulator.resources import (
+    CPU_PERIOD_US,
+    MB,
+    Resources,
+    cpu_quota,
+    find_group,
+    is_in_memory,
+    processors,
+    require_share,
+)
 from tailrace.emulator.workspace import Workspace
-from tailrace.errors import EnvironmentStartError
+from tailrace.errors import EnvironmentStartError, UsageError
 
 LIMIT_S = 20
 
@@ -169,6 +178,16 @@ def test_without_groups_memory_is_watched_and_a_share_is_refused(
     resources.close()
     with pytest.raises(EnvironmentStartError, match=r"^Lambda's share of the processors needs a control group"):
         Resources.open(128, "lambda", workspace, find=lambda name, wanted: None)
+
+
+def test_whoever_asks_for_a_share_that_cannot_be_kept_is_told_before_anything_starts() -> None:
+    require_share("host", lambda name, wanted: None)
+    with pytest.raises(UsageError) as caught:
+        require_share("lambda", lambda name, wanted: None)
+    assert (caught.value.setting, caught.value.remedy) == (
+        "--cpu",
+        "tailrace doctor says why; --cpu host runs without a limit",
+    )
 
 
 def test_pages_of_mapped_files_are_measured_but_not_held(tmp_path: Path) -> None:
