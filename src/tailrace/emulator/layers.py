@@ -45,9 +45,8 @@ def merge_layers(layers: Sequence[Path], opt_dir: Path, budget_bytes: int | None
 
 def _merge_folder(layer: Path, target: Target) -> int:
     try:
-        return sum(
-            _merge_one(Path(folder), *inside, layer, target) for folder, *inside in os.walk(layer, onerror=_raise)
-        )
+        walk = os.walk(layer, onerror=_raise)
+        return sum(_merge_one(Path(folder), folders, files, layer, target) for folder, folders, files in walk)
     except OSError as error:
         found = f"{error.filename or layer} cannot be copied ({error.strerror or error})"
         raise UsageError("--layer", found, "leave it out of the layer") from error

@@ -101,8 +101,8 @@ def test_the_client_is_looked_for_from_near_to_far(
     host = {"NODE_PATH": f"relative:{places['NODE_PATH']}"}
     for place, folder in places.items():
         fake_client(folder)
-        given = {"node_client": tmp_path / "given"} if place == "given" else {}
-        found = client_of(build(workspace, code, node, layers=[layer], host=host, **given))
+        given = tmp_path / "given" if place == "given" else None
+        found = client_of(build(workspace, code, node, layers=[layer], host=host, node_client=given))
         expected = workspace.opt_dir / "nodejs" / "node_modules" if place == "layer" else folder
         assert found == f"{expected}/aws-lambda-ric/index.mjs"
 
