@@ -44,8 +44,8 @@ class LambdaEnvironment:
 
     `handler` is ``module.function``. `code` is the folder or zip file of its code (default: the current folder).
     `runtime` is ``auto`` (as its files say), ``python``, ``nodejs`` or ``provided``; `bootstrap` an executable as
-    custom runtime, `python` the interpreter of the function (default: this one), `node` its Node.js and `node_client` the
-    folder where npm has installed AWS's client for it (docs/how-to/choose-a-runtime.md). `extensions` are
+    custom runtime, `python` the interpreter of the function (default: this one), `node` its Node.js, and `node_client`
+    the folder where npm has installed AWS's client for it (docs/how-to/choose-a-runtime.md). `extensions` are
     executable files; the bare word ``tailrace`` is our agent as in its layer. `layers` are folders or zip files, merged
     in order. `env` are the function's variables; credentials and region among them are the role's. `log_format` is
     ``text`` or ``json``. With `tenant_isolation` every invocation names its `tenant_id`. `policy` are choices about the

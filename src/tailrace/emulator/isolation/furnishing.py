@@ -70,7 +70,9 @@ def _language_links(config: FunctionConfig) -> dict[str, str]:
     """The function's interpreter, where programs for Lambda expect it (a `#!` line, `PATH`)."""
     language = next((name for name in _LANGUAGES if config.runtime_name.startswith(name)), "")
     for names in filter(None, [_LANGUAGES.get(language)]):
-        program = next((path for path in _paths_in(config.runtime_command) if path.name.startswith(names[-1])), None)
+        # the runtime's files begin with its interpreter; a command line may begin with a wrapper of any name
+        programs = [*config.runtime_files, *_paths_in(config.runtime_command)]
+        program = next((path for path in programs if path.name.startswith(names[-1])), None)
         if program is not None:
             versioned = [config.runtime_name] if language == "python" else []
             return {f"{_LANGUAGE_BIN}/{name}": str(program) for name in [*names, *versioned]}
