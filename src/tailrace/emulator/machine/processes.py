@@ -16,6 +16,7 @@ class Processes:
         self.generation = 0
         self._running: list[str] = []
         self._was_spawned: set[str] = set()
+        self._held: list[SpawnProcess] | None = None
 
     def begin_generation(self) -> None:
         self.generation += 1
@@ -25,7 +26,20 @@ class Processes:
     def spawn(self, process: str, environ: Mapping[str, str]) -> None:
         self._running.append(process)
         self._was_spawned.add(process)
-        self._stage.emit(SpawnProcess(process, self.generation, environ))
+        effect = SpawnProcess(process, self.generation, environ)
+        if self._held is None:
+            self._stage.emit(effect)
+        else:
+            self._held.append(effect)
+
+    def stand_still(self) -> None:
+        """From now on no process is started: it would run among frozen ones."""
+        self._held = [] if self._held is None else self._held
+
+    def go_on(self) -> None:
+        held, self._held = self._held or (), None
+        for effect in held:
+            self._stage.emit(effect)
 
     def signal(self, process: str, signal: str) -> None:
         if process in self._running:

@@ -114,6 +114,7 @@ class SandboxState:
             return
         self.is_frozen = True
         self.telemetry.stand_still()
+        self.processes.stand_still()
         self.stage.emit(Freeze())
 
     def thaw(self) -> None:
@@ -121,5 +122,6 @@ class SandboxState:
             return
         self.is_frozen = False
         self.stage.emit(Thaw())
+        self.processes.go_on()
         self.stage.start_timers()
         self.telemetry.go_on()

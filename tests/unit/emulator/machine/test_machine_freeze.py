@@ -101,3 +101,14 @@ def test_a_process_that_dies_while_it_is_frozen_ends_the_invocation_and_the_free
     assert not is_frozen(world)
     assert world.reports()[-1].error_type == "Extension.Crash"
     assert (RUNTIME, "SIGTERM") in world.signals() or (RUNTIME, "SIGKILL") in world.signals()
+
+
+def test_a_process_that_is_due_while_everything_stands_still_starts_with_the_thaw() -> None:
+    world = World("a")
+    world.feed(facts.InitRequested())
+    world.feed(facts.FreezeRequested())
+    world.register("a", "INVOKE")
+    assert world.spawned() == [ext("a")]
+    world.feed(facts.ThawRequested())
+    assert world.spawned() == [ext("a"), RUNTIME]
+    assert [type(effect).__name__ for effect in world.last[:2]] == ["Thaw", "SpawnProcess"]

@@ -357,6 +357,11 @@ class Driver:
     def _memory(self, n_bytes: int) -> None:
         self.world.feed(facts.MemoryMeasured(n_bytes))
 
+    def _freeze(self, stays: bool) -> None:
+        self.world.feed(facts.FreezeRequested())
+        if not stays:
+            self.world.feed(facts.ThawRequested())
+
     def _out_of_memory(self, killed_by_kernel: bool) -> None:
         self.world.feed(facts.MemoryLimitExceeded(2**27, killed_by_kernel))
 
@@ -412,6 +417,7 @@ actions = st.one_of(
     st.tuples(st.just("line"), st.sampled_from([RUNTIME, ext("a")])),
     st.tuples(st.just("memory"), st.integers(min_value=0, max_value=10**9)),
     st.tuples(st.just("out_of_memory"), st.booleans()),
+    st.tuples(st.just("freeze"), st.booleans()),
     st.tuples(st.just("exit"), st.sampled_from([RUNTIME, ext("a"), ext("stranger")])),
     st.tuples(st.just("telemetry"), st.sampled_from([200, 500, 0])),
     st.tuples(st.just("come_up"), st.none()),
