@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 # Of the time for the last flush: kept for what came in during the first half of it.
 LAST_CALL_S = 0.3
+# A pause between two events after which idle connections are not trusted: the least idle time-out of common load
+# balancers is a minute, and the other side's clock runs while the sandbox stands still.
+THAW_GAP_S = 30.0
 CONNECTIONS_END_S = 0.05
 
 
@@ -42,6 +45,7 @@ class App:
         "_clock",
         "_diagnostics",
         "_fanout",
+        "_idle_since",
         "_intake",
         "_ledger",
         "_lifecycle",
@@ -71,6 +75,7 @@ class App:
         self._clock = clock
         self._diagnostics = diagnostics
         self._thawed = thawed
+        self._idle_since: tuple[float, float] | None = None
 
     def receive(self) -> None:
         """Take telemetry in for as long as the process lives."""
@@ -83,6 +88,22 @@ class App:
         if self._thawed is not None:
             thawed, self._thawed = self._thawed, None
             thawed()
+        self._look_at_the_clock()
+        try:
+            self._live_through(body)
+        finally:
+            self._idle_since = (self._clock.monotonic_s(), self._clock.wall_s())
+
+    def _look_at_the_clock(self) -> None:
+        """A gap since the last event: in whichever clock, for the monotonic one may stand still with the sandbox."""
+        if self._idle_since is None:
+            return
+        monotonic_s, wall_s = self._idle_since
+        gap_s = max(self._clock.monotonic_s() - monotonic_s, self._clock.wall_s() - wall_s)
+        if gap_s >= THAW_GAP_S:
+            self._fanout.thawed()
+
+    def _live_through(self, body: bytes) -> None:
         now_s = self._clock.monotonic_s()
         event = event_of(_decoded(body), self._clock.wall_s(), now_s)
         step = self._lifecycle.begin(event, now_s, self._fanout.any_up, self._fanout.is_warm)

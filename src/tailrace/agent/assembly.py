@@ -77,7 +77,7 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
         ledger=ledger,
         clock=clock,
         diagnostics=diagnostics,
-        thawed=(lambda: _renew(resource)) if initialization == SNAP_START else None,
+        thawed=(lambda: _renew(resource, fanout)) if initialization == SNAP_START else None,
     )
 
 
@@ -169,9 +169,11 @@ def draw() -> float:
     return int.from_bytes(posix.urandom(6), "big") / (1 << 48)
 
 
-def _renew(resource: Resource) -> None:
-    """A snapshot's copies begin as one process: each takes a name of its own (lambda-platform.md 4.9)."""
+def _renew(resource: Resource, fanout: Fanout) -> None:
+    """A snapshot's copies begin as one process: each takes a name of its own (lambda-platform.md 4.9), and none has a
+    connection that is still there."""
     resource.environment_id = new_environment_id()
+    fanout.thawed()
 
 
 def _text(value: bytes) -> str:

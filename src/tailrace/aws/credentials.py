@@ -8,12 +8,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    # Asked once a request, so that a later source may renew what it gives. Raises `ConfigError` where there is nothing.
-    CredentialsSource = Callable[[], "Credentials"]
+    # Asked once a request with the time (seconds since 1970), so that a source may renew what it gives. Raises
+    # `ConfigError` where there is nothing.
+    CredentialsSource = Callable[[float], "Credentials"]
 
 ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID"
 SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a name, not a secret
 SESSION_TOKEN = "AWS_SESSION_TOKEN"  # noqa: S105 - a name, not a secret
+AUTHORIZATION_TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - a name, not a secret
 CONTAINER_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 
 
@@ -31,16 +33,16 @@ class Credentials:
         return "Credentials(***)"
 
 
-def credentials_source(environ: Mapping[str, str]) -> CredentialsSource:
-    """Where credentials come from in this environment. Its own absence shows at the first request, not here.
-
-    Static keys are the only source so far; the container's credentials (SnapStart) join here.
-    """
-
-    def from_environment() -> Credentials:
-        return environment_credentials(environ)
-
-    return from_environment
+def credentials_source(
+    environ: Mapping[str, str], container: Callable[[str, str], CredentialsSource] | None = None
+) -> CredentialsSource:
+    """Where credentials come from in this environment: static keys, or else the endpoint that it names, which
+    `container` makes a source of (URL, token). Their absence shows at the first request, not here."""
+    has_keys = environ.get(ACCESS_KEY_ID) or environ.get(SECRET_ACCESS_KEY)
+    url = environ.get(CONTAINER_URI, "").strip()
+    if url and not has_keys and container is not None:
+        return container(url, environ.get(AUTHORIZATION_TOKEN, "").strip())
+    return lambda _: environment_credentials(environ)
 
 
 def environment_credentials(environ: Mapping[str, str]) -> Credentials:
@@ -54,12 +56,6 @@ def environment_credentials(environ: Mapping[str, str]) -> Credentials:
         if secret_access_key:
             there, missing = missing, there
         raise ConfigError("AWS credentials", f"{there} is set but {missing} is not", "set both")
-    if environ.get(CONTAINER_URI):
-        raise ConfigError(
-            "AWS credentials",
-            f"only {CONTAINER_URI} is set (as under SnapStart), which is not supported yet",
-            f"set {ACCESS_KEY_ID} and {SECRET_ACCESS_KEY}, or use the function without SnapStart",
-        )
     raise ConfigError(
         "AWS credentials",
         f"neither {ACCESS_KEY_ID} nor {SECRET_ACCESS_KEY} is set",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailrace.aws.credentials import credentials_source
+from tailrace.aws.credentials import CONTAINER_URI, credentials_source
 from tailrace.aws.endpoints import configured_endpoint, configured_region, dns_suffix
 from tailrace.aws.sigv4 import base64, sha256, signed_headers
 from tailrace.config.urls import decode, encode, parse_url
@@ -29,6 +29,7 @@ _LIMITS = RequestLimits(10_000, 8 * 1024 * 1024, 5.0, by_hour=True)  # a PUT cos
 _EMPTY_REGION = "us-east-1"  # what the SDKs sign with where a store of one's own has no regions
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _REGION_MAX_LENGTH = 63
+_FETCH_TIMEOUT_S = 2.0
 
 
 class S3Address:
@@ -123,7 +124,7 @@ class S3Destination:
             [],
             headers,
             digest,
-            self._credentials(),
+            self._credentials(wall_s),
             address.region,
             "s3",
             wall_s,
@@ -138,7 +139,33 @@ def create(spec: DestinationSpec, environ: Mapping[str, str]) -> S3Destination:
     prefix = decode(spec.url.path).strip("/")
     address = address_of(bucket, spec.options, environ, spec.setting)
     key_prefix = prefix + "/" if prefix else ""
-    return S3Destination(spec.name, address, bucket, key_prefix, spec.options, credentials_source(environ))
+    credentials = credentials_source(environ, lambda url, token: _container(url, token, environ))
+    return S3Destination(spec.name, address, bucket, key_prefix, spec.options, credentials)
+
+
+def _container(url: str, token: str, environ: Mapping[str, str]) -> CredentialsSource:
+    """The source of credentials behind `url`. Raises `ConfigError` where that is no URL to ask."""
+    from tailrace.aws.container_credentials import ContainerCredentials
+    from tailrace.clock import SystemClock
+    from tailrace.pipeline.http_transport import HttpTransport
+    from tailrace.pipeline.times import epoch_ms
+
+    where = parse_url(url, CONTAINER_URI)
+    if endpoint_trouble(where):
+        raise ConfigError(CONTAINER_URI, endpoint_trouble(where), "the platform sets it")
+    tls = where.scheme == "https"
+    target = encode(decode(where.path), "/") or "/"
+    port = where.port or (443 if tls else 80)
+
+    def fetch(_: str, headers: list[tuple[str, str]]) -> tuple[int, bytes]:
+        transport = HttpTransport(SystemClock(), environ)  # asked rarely: a kept connection would be dead by then
+        try:
+            reply = transport.send(HttpRequest("GET", tls, where.host, port, target, headers, b""), _FETCH_TIMEOUT_S)
+        finally:
+            transport.close()
+        return reply.status, reply.body
+
+    return ContainerCredentials(url, token, fetch, epoch_ms)
 
 
 def address_of(bucket: str, options: Mapping[str, str], environ: Mapping[str, str], setting: str) -> S3Address:

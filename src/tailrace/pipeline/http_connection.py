@@ -24,6 +24,9 @@ _JOINED_BODY_BYTES = 16_384
 # Reads after the deadline that find something: the sandbox may have been frozen while the reply was on its way.
 _LATE_READS = 16
 _MIN_TIMEOUT_S = 0.001
+# A wait that ends so long after its deadline was no wait; a reply is granted this much after it.
+_FROZEN_S = 0.5
+_GRACE_S = 0.25
 _DEFAULT_PORTS = {True: 443, False: 80}
 
 
@@ -39,6 +42,7 @@ class Connection:
         "_clock",
         "_exchanges",
         "_got_bytes",
+        "_graced",
         "_late_reads",
         "_rest",
         "_sock",
@@ -54,6 +58,7 @@ class Connection:
         self._exchanges = 0
         self._got_bytes = 0
         self._late_reads = 0
+        self._graced = False
         self.idle_since_s = 0.0
         self.is_stale = False
         self.sent_bytes = 0
@@ -81,6 +86,7 @@ class Connection:
         head_bytes = encode_head(request)
         self._exchanges += 1
         self.sent_bytes = self._got_bytes = self._late_reads = 0
+        self._graced = False
         send_error = self._send(head_bytes, request.body, deadline_s)
         if send_error is not None and not self.sent_bytes:
             self.is_stale = self._died(send_error)
@@ -156,7 +162,15 @@ class Connection:
             self._sock.settimeout(_MIN_TIMEOUT_S)
         else:
             raise TimeoutError
-        data = self._sock.recv(_READ_BYTES)
+        try:
+            data = self._sock.recv(_READ_BYTES)
+        except TimeoutError:
+            if self._graced or self._clock.monotonic_s() < deadline_s + _FROZEN_S:
+                raise
+            # woken long after the deadline: the sandbox stood still, and the reply may be on its way to it
+            self._graced = True
+            self._sock.settimeout(_GRACE_S)
+            data = self._sock.recv(_READ_BYTES)
         if not data:
             raise _PeerClosedError
         self._got_bytes += len(data)

@@ -87,8 +87,11 @@ class Intake:
             return body
 
     def close(self) -> None:
-        """Nothing more is admitted; what waits can still be taken."""
+        """Nothing more is admitted; what waits can still be taken. The end counts as admitted, too: it is processed when
+        the worker has put everything down."""
         with self._monitor:
+            if not self._closed:
+                self._progress.admitted()
             self._closed = True
             self._monitor.notify_all()
 

@@ -6,6 +6,7 @@ from tailrace.model.record import Record
 from tailrace.pipeline.intake import Oversized
 from tailrace.pipeline.ledger import BODY_TOO_LARGE, INTERNAL_ERROR, UNPARSABLE
 from tailrace.processors.own_lines import is_own_line
+from tailrace.processors.stitch import Stitcher
 from tailrace.protocol.events import split_events
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ class Worker:
     `wanted` holds the categories to deliver (of `CATEGORIES`); an event of no known category is delivered.
     """
 
-    __slots__ = ("_attributor", "_diagnostics", "_fanout", "_intake", "_ledger", "_progress", "_unwanted")
+    __slots__ = ("_attributor", "_diagnostics", "_fanout", "_intake", "_ledger", "_progress", "_stitcher", "_unwanted")
 
     def __init__(
         self,
@@ -56,17 +57,23 @@ class Worker:
         self._progress = progress
         self._unwanted = frozenset(c for c in CATEGORIES if c not in wanted)
         self._diagnostics = diagnostics
+        self._stitcher = Stitcher()
 
     def run(self) -> None:
         """Until the intake is closed and empty."""
         while (body := self._intake.take()) is not None:
             self.process(body)
+        try:
+            self._give_up(self._stitcher.give_up())
+        finally:
+            self._progress.processed()  # what the intake admitted last: its end
 
     def process(self, body: bytes | Oversized) -> None:
         """One body, to its end, whatever is in it."""
         told: list[Record] = []
         try:
             if isinstance(body, Oversized):
+                self._give_up(self._stitcher.give_up())
                 self._lose(BODY_TOO_LARGE, "telemetry body is too large and was not kept", body.n_bytes)
             else:
                 self._take(body, told)
@@ -77,6 +84,8 @@ class Worker:
             self._progress.processed()
 
     def _take(self, body: bytes, told: list[Record]) -> None:
+        body, given_up_bytes = self._stitcher.join(body)
+        self._give_up(given_up_bytes)
         split = split_events(body)
         first = self._ledger.next_seqs(len(split.events))
         wanted: list[Record] = []
@@ -99,7 +108,7 @@ class Worker:
         if unwanted:
             self._fanout.filter(unwanted)
         self._offer(wanted)
-        if split.unparsable_bytes:
+        if split.unparsable_bytes and not self._stitcher.hold(body):
             self._lose(UNPARSABLE, "telemetry body is not JSON from some place on", split.unparsable_bytes)
 
     def _is_wanted(self, record: Record) -> bool:
@@ -118,6 +127,11 @@ class Worker:
         except BaseException:
             self._fanout.drop(len(records) - begin, INTERNAL_ERROR)
             raise
+
+    def _give_up(self, n_bytes: int) -> None:
+        """The beginning of a cut record, whose rest did not come."""
+        if n_bytes:
+            self._lose(UNPARSABLE, "a cut record came without its rest", n_bytes)
 
     def _lose(self, reason: str, message: str, n_bytes: int) -> None:
         self._fanout.drop(1, reason)

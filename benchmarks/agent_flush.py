@@ -1,0 +1,239 @@
+"""What each flush policy costs an invocation, and when its last line arrives.
+
+    python benchmarks/agent_flush.py [--invocations 30] [--interval 0.2] [--policy adaptive] [--latency 50]
+
+Every run takes one function and the agent through the local environment, frozen between invocations as on Lambda, with
+a back end on loopback in a process of its own that answers after a given time, or is not there. The function
+writes 20 lines, works for a while and writes one more. For each invocation from the third on is measured:
+
+* caller: from handing the invocation in to its answer. Answers do not wait for extensions.
+* added: from the answer until the platform has closed the invocation, less what the same takes without any extension
+  (medians). This is what is billed and what keeps the environment from taking the next invocation.
+* age: from the moment when the last line was written to the moment when the back end had it; and how many of the last
+  lines were there before the next invocation began.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.driver import ExecutionEnvironment
+from tailrace.emulator.invocations import new_invocation
+from tailrace.emulator.observer import SilentObserver
+from tailrace.emulator.workspace import Workspace
+from tailrace.packaging.own_extension import extension_path
+
+POLICIES = ("end", "periodic,1000", "continuous", "adaptive")
+LATENCIES = ("5", "50", "500", "dead")
+WARM_UP = 2
+MS = 1000.0
+FUNCTION = """
+import time
+
+def handler(event, context):
+    for number in range(20):
+        print("line", number, "of", event["n"])
+    time.sleep(event["work_s"])
+    print("last", event["n"], time.monotonic())
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's figures for each invocation after the warm-up, in milliseconds. `ages_ms` lacks what never arrived."""
+
+    caller_ms: list[float]
+    busy_ms: list[float]
+    ages_ms: list[float]
+    in_time: int
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    with tempfile.TemporaryDirectory(prefix="tailrace-benchmark-") as folder:
+        (Path(folder) / "app.py").write_text(FUNCTION)
+        bare = asyncio.run(measure(Path(folder), arguments, None, "dead"))
+        print_head(arguments, bare)
+        for latency in arguments.latency or LATENCIES:
+            for policy in arguments.policy or POLICIES:
+                run = asyncio.run(measure(Path(folder), arguments, policy, latency))
+                print_row(latency, policy, run, statistics.median(bare.busy_ms))
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Added time per invocation and age of the last line, by flush policy.")
+    parser.add_argument("--invocations", type=int, default=30, help="in a run (default 30)")
+    parser.add_argument("--interval", type=float, default=0.2, help="seconds between two of them (default 0.2)")
+    parser.add_argument("--work", type=float, default=0.06, help="seconds that the function works (default 0.06)")
+    parser.add_argument("--policy", action="append", help=f"repeatable (default {' '.join(POLICIES)})")
+    parser.add_argument("--latency", action="append", help=f"ms or dead, repeatable (default {' '.join(LATENCIES)})")
+    return parser.parse_args()
+
+
+async def measure(folder: Path, arguments: argparse.Namespace, policy: str | None, latency: str) -> Run:
+    """One life of an environment. Without `policy` there is no extension in it."""
+    async with AsyncExitStack() as stack:
+        sink = stack.enter_context(Sink(latency))
+        variables = [
+            f"TAILRACE_FLUSH={policy}",
+            f"TAILRACE_DESTINATIONS=http://127.0.0.1:{sink.port}/",
+            "TAILRACE_TYPES=function",
+        ]
+        options = FunctionOptions(
+            handler="app.handler",
+            code_dir=folder,
+            extensions=[extension_path("tailrace")] if policy is not None else [],
+            variables=dict(variable.split("=", 1) for variable in variables),
+            timeout_s=10.0,
+            isolation="process",
+        )
+        environment = await stack.enter_async_context(running(options))
+        timings = [await invoke(environment, n, arguments) for n in range(arguments.invocations)]
+        await environment.shutdown()
+        arrived = sink.arrived()
+    return figures(timings, arrived)
+
+
+@asynccontextmanager
+async def running(options: FunctionOptions) -> AsyncIterator[ExecutionEnvironment]:
+    with Workspace.create() as workspace:
+        environment = ExecutionEnvironment(build_function(options, workspace), SilentObserver(), workspace=workspace)
+        await environment.start()
+        try:
+            yield environment
+        finally:
+            await environment.shutdown()
+
+
+async def invoke(
+    environment: ExecutionEnvironment, number: int, arguments: argparse.Namespace
+) -> tuple[float, float, float]:
+    """When it was handed in, answered and closed (monotonic seconds). Returns when the next one is due."""
+    payload = json.dumps({"n": number, "work_s": arguments.work}).encode()
+    begun_s = time.monotonic()
+    pending = environment.submit(new_invocation(payload, environment.now_ns()))
+    await asyncio.shield(pending.answered)
+    answered_s = time.monotonic()
+    await asyncio.shield(pending.closed)
+    closed_s = time.monotonic()
+    await asyncio.sleep(max(0.0, begun_s + arguments.interval - closed_s))
+    return begun_s, answered_s, closed_s
+
+
+def figures(timings: list[tuple[float, float, float]], arrived: dict[int, tuple[float, float]]) -> Run:
+    counted = range(WARM_UP, len(timings))
+    ends = [begun_s for begun_s, _, _ in timings[1:]]
+    in_time = [n for n in counted if n in arrived and n < len(ends) and arrived[n][1] < ends[n]]
+    return Run(
+        caller_ms=[(timings[n][1] - timings[n][0]) * MS for n in counted],
+        busy_ms=[(timings[n][2] - timings[n][1]) * MS for n in counted],
+        ages_ms=[(arrived[n][1] - arrived[n][0]) * MS for n in counted if n in arrived],
+        in_time=len(in_time),
+    )
+
+
+class Sink:
+    """The back end, in a process of its own. `latency` is in milliseconds, or `dead`: the port refuses."""
+
+    def __init__(self, latency: str) -> None:
+        self._ours, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=serve, args=(theirs, latency), daemon=True)
+        self.port = 0
+
+    def __enter__(self) -> Sink:
+        self._process.start()
+        self.port = self._ours.recv()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.terminate()
+        self._process.join()
+
+    def arrived(self) -> dict[int, tuple[float, float]]:
+        """For each invocation whose last line came: when it was written and when it was here."""
+        self._ours.send(None)
+        answer: dict[int, tuple[float, float]] = self._ours.recv()
+        return answer
+
+
+def serve(pipe: Connection, latency: str) -> None:
+    asyncio.run(sink(pipe, latency))
+
+
+async def sink(pipe: Connection, latency: str) -> None:
+    seen: dict[int, tuple[float, float]] = {}
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+                body = await reader.readexactly(length)
+                note(body, time.monotonic(), seen)
+                await asyncio.sleep(float(latency) / MS)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=1 << 24)
+    port = server.sockets[0].getsockname()[1]
+    if latency == "dead":
+        server.close()
+        await server.wait_closed()
+    pipe.send(port)
+    await asyncio.to_thread(pipe.recv)
+    pipe.send(seen)
+    await asyncio.sleep(60)
+
+
+def note(body: bytes, now_s: float, seen: dict[int, tuple[float, float]]) -> None:
+    for line in body.splitlines():
+        words = str(json.loads(line).get("record", "")).split()
+        if words[:1] == ["last"]:
+            seen.setdefault(int(words[1]), (float(words[2]), now_s))
+
+
+def print_head(arguments: argparse.Namespace, bare: Run) -> None:
+    version = ".".join(map(str, sys.version_info[:3]))
+    print(f"Python {version}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs; ", end="")
+    print(f"{arguments.invocations} invocations, one every {arguments.interval:g} s, from the third on")
+    print(f"without extension: caller {spread(bare.caller_ms)} ms, busy after the answer {spread(bare.busy_ms)} ms")
+    print()
+    print("| back end | policy | caller, median / 95 % | added, median / 95 % | age of the last line | there in time |")
+    print("|---|---|---|---|---|---|", flush=True)
+
+
+def print_row(latency: str, policy: str, run: Run, bare_ms: float) -> None:
+    back_end = latency if latency == "dead" else f"{latency} ms"
+    added = [busy_ms - bare_ms for busy_ms in run.busy_ms]
+    ages = f"{spread(run.ages_ms)} ms" if run.ages_ms else "-"
+    in_time = f"{run.in_time} of {len(run.busy_ms) - 1}" if run.ages_ms else "-"
+    print(
+        f"| {back_end} | {policy} | {spread(run.caller_ms)} ms | {spread(added)} ms | {ages} | {in_time} |", flush=True
+    )
+
+
+def spread(figures_ms: list[float]) -> str:
+    ordered = sorted(figures_ms)
+    return f"{statistics.median(ordered):.1f} / {ordered[math.ceil(0.95 * len(ordered)) - 1]:.1f}"
+
+
+if __name__ == "__main__":
+    main()
