@@ -29,12 +29,11 @@ Reply = tuple[int, dict[str, str], bytes]
 class WatchedMachine:
     """The real machine. Counts the requests that reached it and knows which of them stay open.
 
-    Its processes only sleep, so its shutdown does not wait for them.
+    Its processes only sleep and nobody reads what is delivered, so its shutdown does not wait for them (`QUICK_END`).
     """
 
     def __init__(self, config: FunctionConfig, address: str, variables: Mapping[str, str]) -> None:
-        policy = Policy(shutdown_budget_ms=1, shutdown_budget_internal_ms=1)
-        self._machine = Environment(config, lambda: str(uuid.uuid4()), address, policy, variables)
+        self._machine = Environment(config, lambda: str(uuid.uuid4()), address, config.policy, variables)
         self.port = int(address.rpartition(":")[2])
         self.requests = 0
         self.last_was_answered = False
@@ -72,22 +71,40 @@ class Conversation:
                 assert answer is not None
                 self.words.know_extension(step["as"], answer[1]["lambda-extension-identifier"])
 
-    async def send(self, request: dict[str, Any]) -> Reply | None:
-        """The answer, or None for a request that stays open."""
+    async def send(self, request: dict[str, Any], is_last: bool = False) -> Reply | None:
+        """The answer, or None for a request that stays open: the last one does not."""
         machine = self._machines[0]
         count = machine.requests + 1
         client = await Client.connect(machine.port)
         self._stack.callback(client.writer.close)
-        path, body = self.words.fill(request["path"]), request.get("body", "").encode()
+        path, body = self.words.fill(request["path"]), self.words.fill(request.get("body", "")).encode()
         await client.request(request["method"], path, self.words.headers(request), body)
         await until(lambda: machine.requests == count)
-        return await client.response() if machine.last_was_answered else None
+        return await client.response() if is_last or machine.last_was_answered else None
 
 
-def function(folder: Path, extensions: list[str]) -> FunctionConfig:
+QUICK_END = {
+    "shutdown_budget_ms": 1,
+    "shutdown_budget_internal_ms": 1,
+    "shutdown_drain_ms": 0,
+}
+
+
+async def listen(stack: AsyncExitStack) -> int:
+    """A port on which somebody listens and hangs up."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    stack.push_async_callback(server.wait_closed)
+    stack.callback(server.close)
+    port: int = server.sockets[0].getsockname()[1]
+    return port
+
+
+def function(folder: Path, extensions: list[str], policy: dict[str, Any]) -> FunctionConfig:
     sleeper = executable(folder / "sleeper", "#!/bin/sh\nexec sleep 1000\n")
     files = tuple(ExtensionFile(name, sleeper) for name in extensions)
-    return FunctionConfig("billing", "app.run", folder, (str(sleeper),), extensions=files)
+    return FunctionConfig(
+        "billing", "app.run", folder, (str(sleeper),), extensions=files, policy=Policy(**QUICK_END, **policy)
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["case"] for case in CASES])
@@ -101,14 +118,15 @@ def test_the_environment_answers_as_recorded(case: dict[str, Any], tmp_path: Pat
     async def main() -> None:
         async with AsyncExitStack() as stack:
             workspace = stack.enter_context(Workspace.create(tmp_path))
-            env = ExecutionEnvironment(
-                function(tmp_path, state["extensions"]), workspace=workspace, machine_factory=make
-            )
+            port = await listen(stack)
+            config = function(tmp_path, state["extensions"], case.get("policy", {}))
+            env = ExecutionEnvironment(config, workspace=workspace, machine_factory=make)
             await stack.enter_async_context(env)
             conversation = Conversation(env, machines, stack)
+            conversation.words.know_port(port)
             for step in state["steps"]:
                 await conversation.take(step)
-            reply = await conversation.send(case["request"])
+            reply = await conversation.send(case["request"], is_last=True)
             assert reply is not None
             check_answer(expected, conversation.words.fill, *reply)
 

@@ -27,6 +27,9 @@ class Words:
     def know_request(self, request_id: str) -> None:
         self._values["{request}"] = request_id
 
+    def know_port(self, port: int) -> None:
+        self._values["{port}"] = str(port)
+
     def know_extension(self, name: str, identifier: str) -> None:
         self._values["{" + name + "}"] = identifier
         self._values["{" + name.upper() + "}"] = identifier.upper()
