@@ -142,7 +142,7 @@ def test_the_runtime_is_told_to_end_only_where_an_extension_is(tmp_path: Path, w
 
     async def main() -> None:
         extensions = [extension.path] if with_extension else []
-        async with environment(tmp_path, extensions=extensions, bootstrap=bootstrap) as (env, _):
+        async with environment(tmp_path, extensions=extensions, bootstrap=bootstrap, isolation="process") as (env, _):
             await invoke(env)
         assert env.process_exits["runtime"].status == (0 if with_extension else "SIGKILL")
 

@@ -180,7 +180,8 @@ def test_an_extension_of_a_layer_runs_beside_one_given_by_its_path(tmp_path: Pat
     single = ShellExtension(tmp_path / "ext", "b-single")
 
     async def main() -> None:
-        async with environment(tmp_path, ONE_LINE, layers=[tmp_path / "layer"], extensions=[single.path]) as (env, _):
+        options: dict[str, Any] = {"layers": [tmp_path / "layer"], "extensions": [single.path]}
+        async with environment(tmp_path, ONE_LINE, isolation="process", **options) as (env, _):
             await invoke(env)
         assert env.extension_exits == {"a-layered": 0, "b-single": 0}
 
@@ -241,7 +242,8 @@ def test_extensions_see_the_platforms_variables_without_the_runtimes(tmp_path: P
     path = executable(tmp_path / "dumper", script)
 
     async def main() -> None:
-        async with environment(tmp_path, ONE_LINE, extensions=[path], start=False) as (env, story):
+        options: dict[str, Any] = {"extensions": [path], "start": False, "isolation": "process"}
+        async with environment(tmp_path, ONE_LINE, **options) as (env, story):
             starting = asyncio.create_task(env.start())
             await until(lambda: any("AWS_REGION" in line for line in story.lines))
             starting.cancel()

@@ -129,13 +129,13 @@ def test_freezing_really_stops_the_tree_with_a_grandchild_of_another_session(tmp
         return [stat.state if (stat := procfs.stat(pid)) else "gone" for pid in pids]
 
     async def main() -> None:
-        async with environment(tmp_path, source) as (env, story):
+        async with environment(tmp_path, source, isolation="process") as (env, story):
             pids = json.loads((await invoke(env)).answer.payload)
             assert story.events[-1][0] == "frozen"
             assert states(pids) == ["T", "T"]
             assert json.loads((await invoke(env)).answer.payload) == pids
         assert [pid for pid in pids if (stat := procfs.stat(pid)) and not stat.is_dead] == []
-        async with environment(tmp_path, source, freeze=False) as (env, story):
+        async with environment(tmp_path, source, freeze=False, isolation="process") as (env, story):
             pids = json.loads((await invoke(env)).answer.payload)
             assert "T" not in states(pids)
             assert story.of("frozen") == []
@@ -184,7 +184,7 @@ def test_the_hosts_variables_stay_outside_and_the_platforms_are_there(
     source = "import os\nENV = dict(os.environ)\ndef handler(event, context):\n    return ENV\n"
 
     async def main() -> None:
-        async with environment(tmp_path, source, variables={"MINE": "yes"}) as (env, _):
+        async with environment(tmp_path, source, variables={"MINE": "yes"}, isolation="process") as (env, _):
             seen = json.loads((await invoke(env)).answer.payload)
             assert seen["MINE"] == "yes"
             assert "HOST_ONLY" not in seen
@@ -239,7 +239,7 @@ def test_leaving_in_the_middle_of_an_invocation_ends_everything(tmp_path: Path) 
     )
 
     async def main() -> None:
-        async with environment(tmp_path, source, timeout_s=60) as (env, story):
+        async with environment(tmp_path, source, timeout_s=60, isolation="process") as (env, story):
             call = asyncio.create_task(invoke(env))
             await until(lambda: any(line.startswith("pid ") for line in story.lines))
         assert json.loads((await call).answer.payload)["errorType"] == "Sandbox.Failure"
@@ -254,7 +254,10 @@ def test_an_exception_in_the_block_leaves_no_process_and_no_folder(tmp_path: Pat
     pids: list[int] = []
 
     async def main() -> None:
-        async with environment(tmp_path, "import os\ndef handler(e, c): return os.getpid()\n") as (env, _):
+        async with environment(tmp_path, "import os\ndef handler(e, c): return os.getpid()\n", isolation="process") as (
+            env,
+            _,
+        ):
             pids.append(json.loads((await invoke(env)).answer.payload))
             raise LookupError
 
@@ -320,5 +323,41 @@ def test_text_without_a_line_end_belongs_to_the_invocation_that_printed_it(tmp_p
             for _ in range(2):
                 result = await invoke(env)
                 assert [line.text for line in result.logs if line.source == "function"] == ["no end"]
+
+    run(main())
+
+
+def test_a_response_of_the_largest_size_is_given_and_one_byte_more_is_a_function_error(tmp_path: Path) -> None:
+    largest = 6_291_556
+
+    async def main() -> None:
+        source = "def handler(event, context):\n    return 'x' * (event - 2)\n"
+        async with environment(tmp_path, source, timeout_s=30) as (env, _):
+            fits = await invoke(env, str(largest).encode())
+            too_large = await invoke(env, str(largest + 1).encode())
+            after = await invoke(env, b"10")
+        assert (len(fits.answer.payload), fits.answer.function_error) == (largest, "")
+        assert too_large.answer.function_error == "Unhandled"
+        assert json.loads(too_large.answer.payload) == {
+            "errorType": "Function.ResponseSizeTooLarge",
+            "errorMessage": f"Response payload size exceeded maximum allowed payload size ({largest} bytes).",
+        }
+        assert after.answer.payload == b'"xxxxxxxx"'
+
+    run(main())
+
+
+def test_an_environment_that_was_ready_long_before_its_first_request_tells_its_init_there(tmp_path: Path) -> None:
+    async def main() -> None:
+        source = "print('said in init')\ndef handler(event, context):\n    print('said in invoke')\n    return 1\n"
+        async with environment(tmp_path, source) as (env, story):
+            assert story.of("frozen") == [None]
+            first = await invoke(env)
+            second = await invoke(env)
+        assert first.report.init_duration_ms == story.of("init")[0].duration_ms
+        assert first.report.billed_duration_ms >= first.report.init_duration_ms
+        assert second.report.init_duration_ms is None
+        said = {line.text: line.request_id for line in story.of("log") if line.source == "function"}
+        assert said == {"said in init": None, "said in invoke": second.report.request_id}
 
     run(main())
