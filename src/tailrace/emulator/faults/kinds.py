@@ -13,16 +13,16 @@ FREEZE, THAW, SHUTDOWN, CREDENTIALS = "freeze", "thaw", "shutdown", "credentials
 MOMENTS: Mapping[str, str] = MappingProxyType(
     {
         INIT: "a process has been started, in the first init or in one after a reset",
-        REGISTERED: "an extension has registered",
-        SUBSCRIBED: "an extension has subscribed to telemetry",
+        REGISTERED: "an extension has registered, and is about to be told so",
+        SUBSCRIBED: "an extension has subscribed to telemetry, and is about to be told so",
         READY: "a process has asked for its first event",
-        INVOKE: "the runtime has been given the invocation, and the extensions their INVOKE event",
-        RESPONSE: "the function's answer, good or not, has been taken",
+        INVOKE: "the runtime is about to be given the invocation, and the extensions their INVOKE event",
+        RESPONSE: "the function's answer, good or not, has been taken, and the runtime is about to be told so",
         NEXT: "a process asks for another event: it is done with the one before, and the platform has not heard it yet",
         TELEMETRY: "a batch is on its way to a subscriber",
         FREEZE: "every process has been frozen",
         THAW: "every process runs again",
-        SHUTDOWN: "an extension has been given SHUTDOWN, or the runtime SIGTERM",
+        SHUTDOWN: "an extension is about to be given SHUTDOWN, or the runtime SIGTERM",
         CREDENTIALS: "a process asks the container credentials endpoint",
     }
 )
@@ -82,6 +82,11 @@ class Kind:
     needs_process: bool = False
     in_process_isolation: bool = True
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether one answer can have one such fault only."""
+        return len(self.moments) == 1
 
     @property
     def is_of_telemetry(self) -> bool:

@@ -64,7 +64,10 @@ class FaultyMachine:
         done = list(self._happen(early)) if early is not None else []
         if early is not None and self._is_killed(done, early.process):
             return done  # it died before the platform heard of its request
-        for effect in self._inner.handle(fact, now_ns):
+        wanted = self._inner.handle(fact, now_ns)
+        for effect in wanted:
+            done += self._ahead_of(effect)
+        for effect in wanted:
             done += self._pass_through(effect)
         for moment in self._watch.after(fact):
             done += self._happen(moment)
@@ -82,13 +85,19 @@ class FaultyMachine:
 
     # effects of the machine inside
 
+    def _ahead_of(self, effect: AnyEffect) -> Iterator[AnyEffect]:
+        """What goes wrong before a process can act on what it is told: it would be a race otherwise."""
+        for moment in self._watch.ahead_of(effect):
+            yield from self._happen(moment)
+
     def _pass_through(self, effect: AnyEffect) -> Iterator[AnyEffect]:
         if isinstance(effect, effects.PostTelemetry):
             yield from self._post(effect)
             return
         if isinstance(effect, effects.Respond):
-            effect = self._answer(effect)
-        elif isinstance(effect, effects.SpawnProcess):
+            yield from self._answer(effect)
+            return
+        if isinstance(effect, effects.SpawnProcess):
             self._generations[effect.process] = effect.generation
             self._paused.discard(effect.process)
         elif isinstance(effect, effects.Freeze | effects.Thaw):
@@ -97,14 +106,15 @@ class FaultyMachine:
         if isinstance(effect, effects.Thaw):  # which let all of them go
             for process in sorted(self._paused):
                 yield self._signal(process, "SIGSTOP")
-        for moment in self._watch.moments(effect):
+        for moment in self._watch.behind(effect):
             yield from self._happen(moment)
 
-    def _answer(self, effect: effects.Respond) -> effects.Respond:
-        moment = self._watch.asks_for_credentials(effect)
+    def _answer(self, effect: effects.Respond) -> Iterator[AnyEffect]:
+        moment = self._watch.gives_credentials(effect)
         for fault in self._decider.decide(moment) if moment else ():
+            yield ReportFault(fault, "", self._watch.invocation)
             effect = expired(effect, fault.number("status"), self._now_ns)
-        return effect
+        yield effect
 
     def _post(self, post: effects.PostTelemetry) -> Iterator[AnyEffect]:
         moment = self._watch.of_telemetry(post)

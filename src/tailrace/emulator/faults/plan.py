@@ -100,14 +100,14 @@ class Decider:
         self._armed.append(_Armed(fault, f"{self._seed}:{len(self._armed)}"))
 
     def decide(self, moment: Moment) -> list[Fault]:
-        """The faults that happen now, in the plan's order. Of those of telemetry one at most: the first."""
+        """The faults that happen now, in the plan's order. Of those that spoil one and the same answer, the first."""
         decided: list[Fault] = []
         spoiled = False
         for armed in self._armed:
-            of_telemetry = armed.fault.kind.is_of_telemetry
-            if armed.fits(moment) and not (of_telemetry and spoiled) and armed.throw(moment):
+            spoils = armed.fault.kind.is_exclusive
+            if armed.fits(moment) and not (spoils and spoiled) and armed.throw(moment):
                 decided.append(armed.fault)
-                spoiled = spoiled or of_telemetry
+                spoiled = spoiled or spoils
         return decided
 
     def note(self, fault: Fault) -> None:

@@ -18,6 +18,7 @@ class Watch:
         self.invocation = 0
         self._names: dict[str, str] = {}
         self._asked: dict[int, tuple[str, str]] = {}
+        self._credentials: set[int] = set()
         self._was_ready: set[str] = set()
         self._last_request_id = ""
 
@@ -27,6 +28,7 @@ class Watch:
             self.invocation += 1
         elif isinstance(fact, facts.HttpAbandoned):
             self._asked.pop(fact.exchange, None)
+            self._credentials.discard(fact.exchange)
         elif isinstance(fact, facts.HttpRequested):
             return self._requested(fact)
         return None
@@ -39,16 +41,20 @@ class Watch:
         self._was_ready.add(process)
         return [self._moment(kinds.READY, process)]
 
-    def moments(self, effect: object) -> list[Moment]:
-        """The moments of what the machine wants done."""
+    def ahead_of(self, effect: object) -> list[Moment]:
+        """The moments of what a process is told, just before it is."""
         if isinstance(effect, effects.Respond):
             return self._answered(effect)
+        if isinstance(effect, effects.SignalProcess) and (effect.process, effect.signal) == (facts.RUNTIME, "SIGTERM"):
+            return [self._moment(kinds.SHUTDOWN, facts.RUNTIME)]
+        return []
+
+    def behind(self, effect: object) -> list[Moment]:
+        """The moments of what has been done to processes."""
         if isinstance(effect, effects.SpawnProcess):
             process = name_of(effect.process)
             self._was_ready.discard(process)
             return [self._moment(kinds.INIT, process)]
-        if isinstance(effect, effects.SignalProcess) and (effect.process, effect.signal) == (facts.RUNTIME, "SIGTERM"):
-            return [self._moment(kinds.SHUTDOWN, facts.RUNTIME)]
         if isinstance(effect, effects.Freeze | effects.Thaw):
             return [self._moment(kinds.FREEZE if isinstance(effect, effects.Freeze) else kinds.THAW)]
         return []
@@ -56,12 +62,12 @@ class Watch:
     def of_telemetry(self, post: effects.PostTelemetry) -> Moment:
         return self._moment(kinds.TELEMETRY, post.subscriber)
 
-    def asks_for_credentials(self, effect: effects.Respond) -> Moment | None:
-        """The moment of an answer with credentials, before it is given."""
-        asked = self._asked.get(effect.exchange)
-        if asked is None or asked[1] != kinds.CREDENTIALS or effect.status != 200:
+    def gives_credentials(self, effect: effects.Respond) -> Moment | None:
+        """The moment of an answer with credentials."""
+        if effect.exchange not in self._credentials:
             return None
-        return self._moment(kinds.CREDENTIALS)
+        self._credentials.discard(effect.exchange)
+        return self._moment(kinds.CREDENTIALS) if effect.status == 200 else None
 
     def _moment(self, name: str, process: str = "") -> Moment:
         return Moment(name, process, self.invocation)
@@ -77,7 +83,7 @@ class Watch:
         elif fact.path in (telemetry_api.PATH, logs_api.PATH):
             self._asked[fact.exchange] = (self._caller(fact), kinds.SUBSCRIBED)
         elif fact.path == credentials_api.PATH:
-            self._asked[fact.exchange] = ("", kinds.CREDENTIALS)
+            self._credentials.add(fact.exchange)
         elif fact.path.startswith(runtime_api.INVOCATION) and fact.path.endswith(_RESULTS):
             self._asked[fact.exchange] = (facts.RUNTIME, kinds.RESPONSE)
         return None
@@ -103,7 +109,7 @@ class Watch:
             self._names[_header(effect, extensions_api.IDENTIFIER)] = process
         elif asked == kinds.RESPONSE:
             process = ""
-        return [self._moment(asked, process)] if asked != kinds.CREDENTIALS else []
+        return [self._moment(asked, process)]
 
     def _event_given(self, process: str, effect: effects.Respond) -> list[Moment]:
         if process == facts.RUNTIME:
