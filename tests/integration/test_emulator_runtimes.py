@@ -238,3 +238,21 @@ def test_the_file_that_disables_extensions_in_a_layer_does_so(place: Place) -> N
     assert "watching" in story.lines
     _, story = outcome(place, FunctionOptions("app.handler", code, layers=[place / "layer", off]))
     assert "watching" not in story.lines
+
+
+# where processes see things
+
+
+def test_in_namespaces_a_runtime_has_lambdas_own_paths(place: Place) -> None:
+    source = "import os, sys\ndef handler(e, c): return [__file__, sys.argv[0], sorted(os.listdir('/var/runtime'))]\n"
+    code = write_files(place / "shop", {"app.py": source})
+
+    async def main() -> None:
+        async with place.running(FunctionOptions("app.handler", code)) as (env, _):
+            if not env.config.isolation.has_namespaces:
+                pytest.skip("plain processes see this machine's paths")
+            told = json.loads((await invoke(env)).answer.payload)
+            assert told[:2] == ["/var/task/app.py", "/var/runtime/bootstrap.py"]
+            assert {"bootstrap.py", "index.mjs"} <= set(told[2])
+
+    run(main())

@@ -14,11 +14,11 @@ from tailrace.emulator import exec_wrapper
 from tailrace.emulator.code_package import CodePackage
 from tailrace.emulator.node_client import NodeClient, find_client
 from tailrace.emulator.node_handler import check_node_handler, split_node_handler
-from tailrace.emulator.places import on_host
+from tailrace.emulator.places import RUNTIME_FILES, on_host
 from tailrace.emulator.runtime import Runtime
 from tailrace.errors import UsageError
 
-START_SCRIPT = Path(__file__).with_name("runtime_files") / "index.mjs"
+START_SCRIPT = RUNTIME_FILES / "index.mjs"
 _MAX_HEADER_BYTES = 81920
 _PROBE_LIMIT_S = 20
 

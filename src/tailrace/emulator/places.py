@@ -1,4 +1,5 @@
-"""Where the same file lies here and in the sandbox: `/var/task` is the code's folder, `/opt` the merged layers.
+"""Where the same file lies here and in the sandbox: `/var/task` is the code's folder, `/opt` the merged layers,
+`/var/runtime` what starts a managed runtime.
 
 A `FunctionConfig` speaks of this machine's paths throughout (`runtime_command`, `runtime_environment`). Where
 processes see the sandbox's own folders, `as_seen` turns a text into theirs; `on_host` is the way back, for what
@@ -13,6 +14,8 @@ from pathlib import Path
 
 CODE = "/var/task"
 LAYERS = "/opt"
+RUNTIME = "/var/runtime"
+RUNTIME_FILES = Path(__file__).with_name("runtime_files")
 
 _BEFORE = r"(?<![^\s:=,;'\"])"
 _BEHIND = r"(?=$|[\s/:=,;'\"])"
@@ -21,7 +24,8 @@ _BEHIND = r"(?=$|[\s/:=,;'\"])"
 
 def as_seen(text: str, code_dir: Path, opt_dir: Path | None) -> str:
     """`text` with this machine's folders replaced by the sandbox's."""
-    return _replace(text, {here: seen for seen, here in _places(code_dir, opt_dir).items()})
+    places = {here: seen for seen, here in _places(code_dir, opt_dir).items()}
+    return _replace(text, {str(RUNTIME_FILES): RUNTIME, **places})
 
 
 def on_host(text: str, code_dir: Path, opt_dir: Path | None) -> str:

@@ -11,10 +11,10 @@ from tailrace.emulator import exec_wrapper
 from tailrace.emulator.code_package import CodePackage
 from tailrace.emulator.handler_check import check_handler, split_handler
 from tailrace.emulator.interpreter import Interpreter, find_interpreter, require_runtime_client
-from tailrace.emulator.places import on_host
+from tailrace.emulator.places import RUNTIME_FILES, on_host
 from tailrace.emulator.runtime import Runtime
 
-START_SCRIPT = Path(__file__).with_name("runtime_files") / "bootstrap.py"
+START_SCRIPT = RUNTIME_FILES / "bootstrap.py"
 
 
 def python_runtime(

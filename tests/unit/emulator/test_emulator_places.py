@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.emulator.places import as_seen, on_host
+from tailrace.emulator.places import RUNTIME_FILES, as_seen, on_host
 
 CODE = Path("/home/me/shop")
 OPT = Path("/tmp/x/opt")
@@ -33,6 +33,11 @@ def test_a_path_of_the_sandbox_and_the_same_here(seen: str, here: str) -> None:
 
 def test_without_layers_there_is_no_opt() -> None:
     assert on_host("/opt/x:/var/task/y", CODE, None) == "/opt/x:/home/me/shop/y"
+
+
+def test_what_starts_a_managed_runtime_is_seen_where_lambda_has_it() -> None:
+    assert as_seen(f"{RUNTIME_FILES}/bootstrap.py", CODE, None) == "/var/runtime/bootstrap.py"
+    assert on_host("/var/runtime", CODE, OPT) == "/var/runtime"
 
 
 def test_code_inside_the_folder_of_layers_is_told_apart() -> None:

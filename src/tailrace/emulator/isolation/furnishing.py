@@ -10,6 +10,7 @@ from tailrace.emulator.isolation.first_process import GID, UID, USER
 from tailrace.emulator.isolation.layout import LAYERS, TASK, Layout
 from tailrace.emulator.isolation.mounts import Mount
 from tailrace.emulator.isolation.namespace import NamespaceRefusedError, Namespaces, NamespaceStarter
+from tailrace.emulator.places import RUNTIME, RUNTIME_FILES
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentStartError
 
@@ -55,6 +56,8 @@ def make_layout(config: FunctionConfig, opt_dir: Path, etc: Mapping[str, Path], 
     for program in [*_paths_in(config.runtime_command), *config.runtime_files]:
         if not program.is_relative_to(opt_dir):
             layout.keep_visible(program)
+    if any(path.is_relative_to(RUNTIME_FILES) for path in config.runtime_files):
+        layout.show(Mount(RUNTIME_FILES, RUNTIME, read_only=True))
     for mount in config.mounts:
         layout.show(mount)
     layout.add_etc(etc)
