@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import run_json, tailrace, write_function
+from support.emulator_runs import executable
 from tailrace.errors import ConfigError
 from tailrace.testing import LambdaEnvironment
 
@@ -59,6 +60,17 @@ def test_what_makes_no_sense_is_told_before_anything_starts(code: Path, argument
 def test_a_tenant_of_the_command_line_reaches_the_function(code: Path) -> None:
     document = run_json("app.handler", "--code", code, "--tenant-isolation", "--tenant-id", "t-1")
     assert document["invocations"][0]["response"][1] == "t-1"
+
+
+def test_the_command_line_says_that_a_layer_switches_extensions_off(code: Path, tmp_path: Path) -> None:
+    extension = executable(tmp_path / "shipper", "#!/bin/sh\nexit 1\n")
+    layer = tmp_path / "layer"
+    layer.mkdir()
+    (layer / "disable-extensions-jwigqn8j").touch()
+    result = tailrace("run", "app.handler", "--code", code, "--extension", extension, "--layer", layer)
+    assert result.returncode == 0, result.stderr
+    assert "a layer switches extensions off (disable-extensions-jwigqn8j); none is started" in result.stderr
+    assert "EXTENSION" not in result.stdout
 
 
 def test_a_test_sets_policies_and_tenants(code: Path) -> None:

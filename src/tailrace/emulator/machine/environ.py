@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tailrace.emulator.function import FunctionConfig
 from tailrace.protocol import credentials_api, metadata_api
@@ -31,8 +31,8 @@ class SandboxNames:
 
     runtime_api: str
     log_stream: str
-    metadata_token: str
-    credentials_token: str
+    metadata_token: str = field(repr=False)
+    credentials_token: str = field(repr=False)
 
 
 def runtime_environ(config: FunctionConfig, sandbox: SandboxNames) -> dict[str, str]:
