@@ -21,6 +21,7 @@ from tailrace.emulator.ledger_line import LedgerWatch
 from tailrace.emulator.linux import require_linux
 from tailrace.emulator.machine import effects, facts
 from tailrace.emulator.machine.environment import Environment
+from tailrace.emulator.memory_watch import MemoryWatch
 from tailrace.emulator.observer import InvocationResult, Observer, ProcessExit, SilentObserver
 from tailrace.emulator.process_environment import extension_variables, process_environment
 from tailrace.emulator.resources import MB, Resources
@@ -32,13 +33,6 @@ from tailrace.emulator.timers import Timers
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentEndedError, EnvironmentStartError
 from tailrace.protocol import runtime_api
-
-_FIRST_LOOK_S = 0.01
-_MEMORY_PERIOD_S = 0.1
-"""How often memory is measured. A young process is looked at sooner: it may end before its first request."""
-
-_WORK_IS_DONE = ("/response", "/error", "/event/next")
-"""Ends of paths that are requested when work is done: memory is at its peak just before."""
 
 _FINISH_LIMIT_S = 2.0
 _SHUTDOWN_LIMIT_S = 10.0
@@ -97,10 +91,8 @@ class ExecutionEnvironment:
         self._machine: Machine | None = None
         self._facts: deque[facts.Fact] = deque()
         self._handling = False
-        self._frozen = False
         self._failure: BaseException | None = None
         self._start_failure = ""
-        self._memory_handle: asyncio.TimerHandle | None = None
         self._exits: dict[str, ProcessExit] = {}
         self._ledger = LedgerWatch()
         self._telemetry_log = TelemetryLog() if record_telemetry else None
@@ -152,6 +144,7 @@ class ExecutionEnvironment:
         own_tmp_mb = self.config.tmp_mb if self.config.isolation.has_namespaces else 0
         self._resources = Resources.open(self.config.memory_mb, self.config.cpu, self._workspace, own_tmp_mb=own_tmp_mb)
         self._sandbox = Sandbox(self, self.config.code_dir, starter=self._starter(self._workspace))
+        self._memory_watch = MemoryWatch(self._sandbox, self._resources, self._feed)
         self._faults.attach(self._sandbox, self._sender, self._api)
         self._started = True
         variables = extension_variables(self.config, self._workspace.spool_dir)
@@ -216,8 +209,7 @@ class ExecutionEnvironment:
         if self._started and not self._closed:
             self._closed = True
             self._timers.clear()
-            if self._memory_handle is not None:
-                self._memory_handle.cancel()
+            self._memory_watch.stop()
             if not self._ended.done():
                 self._ended.set_result("failure")
             self._queue.fail_all(EnvironmentEndedError("the execution environment has ended"))
@@ -298,26 +290,8 @@ class ExecutionEnvironment:
         if isinstance(fact, facts.HttpRequested):
             if fact.path == runtime_api.NEXT:  # whatever was printed belongs to the invocation that ends here
                 self._sandbox.finish_line(facts.RUNTIME)
-            if fact.path.endswith(_WORK_IS_DONE):
-                # an extension may ask for its next event before what was just killed has ended: no second excess
-                self._look_at_memory(rescan=False, is_judged=not fact.path.endswith("/event/next"))
+            self._memory_watch.request_came(fact.path)
         self._feed(fact)
-
-    def _measure_memory_in(self, delay_s: float) -> None:
-        if self._memory_handle is not None:
-            self._memory_handle.cancel()
-        self._memory_handle = asyncio.get_running_loop().call_later(delay_s, self._memory_due, delay_s)
-
-    def _memory_due(self, delay_s: float) -> None:
-        self._measure_memory_in(min(delay_s * 2, _MEMORY_PERIOD_S))
-        if not self._frozen and not self._sandbox.is_empty:
-            self._look_at_memory(rescan=True)
-
-    def _look_at_memory(self, *, rescan: bool, is_judged: bool = True) -> None:
-        n_bytes = self._sandbox.measure_memory(rescan=rescan)
-        self._feed(facts.MemoryMeasured(n_bytes))
-        if is_judged and self._resources.is_exceeded(self._sandbox.held_memory):
-            self._feed(facts.MemoryLimitExceeded(n_bytes, killed_by_kernel=False))
 
     def _begin_invocation(self, pending: PendingInvocation) -> None:
         self._observer.invocation_started(pending.invocation)
@@ -350,7 +324,7 @@ class ExecutionEnvironment:
 
     def _spawn(self, effect: effects.SpawnProcess) -> None:
         self._ledger.process_started(effect.process)
-        self._measure_memory_in(_FIRST_LOOK_S)
+        self._memory_watch.process_started()
         environ = process_environment(effect.process, effect.environ, self.config)
         command = [self.config.as_seen(word) for word in self._commands[effect.process]]
         try:
@@ -383,12 +357,12 @@ class ExecutionEnvironment:
 
     def _freeze(self, _effect: effects.Freeze) -> None:
         self._sandbox.freeze()
-        self._frozen = True
+        self._memory_watch.froze()
         self._observer.frozen()
 
     def _thaw(self, _effect: effects.Thaw) -> None:
         self._sandbox.thaw()
-        self._frozen = False
+        self._memory_watch.thawed()
         self._observer.thawed()
 
     def _answer_invoker(self, effect: effects.AnswerInvoker) -> None:

@@ -124,6 +124,10 @@ def rss_pages(pid: int) -> int | None:
     return int(data.split()[1]) if data else None
 
 
+def resident_bytes(pid: int) -> int:
+    return (rss_pages(pid) or 0) * _PAGE_BYTES
+
+
 @dataclass(frozen=True, slots=True)
 class SetSize:
     """The proportional set size: pages shared by n processes count one n-th each, so that sums are true.

@@ -133,6 +133,10 @@ class Resources:
         if self._group is not None and self._quota is not None:
             self._group.limit_cpu(self._quota)
 
+    def may_be_exceeded(self, resident_bytes: int) -> bool:
+        """Whether `is_exceeded` can be true, by a figure that counts more."""
+        return resident_bytes > self._max_bytes
+
     def is_exceeded(self, held_bytes: int) -> bool:
         """Whether the processes hold more than the function's memory."""
         self._is_over = held_bytes > self._max_bytes

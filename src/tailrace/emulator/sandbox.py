@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tailrace.emulator import subreaper
+from tailrace.emulator import procfs, subreaper
 from tailrace.emulator.isolation.plain import PlainStarter
 from tailrace.emulator.isolation.starting import Attach, ProcessStarter, ProcessStartError
 from tailrace.emulator.memory import MemoryMeter
@@ -173,6 +173,11 @@ class Sandbox:
     def held_memory(self) -> int:
         """Of what was measured last, the bytes that the kernel could not take back."""
         return self._meter.held_bytes
+
+    @property
+    def resident_memory(self) -> int:
+        """Bytes of the processes known so far, shared pages counted each time: never too little, and cheap to know."""
+        return sum(map(procfs.resident_bytes, self._tree.known))
 
     @property
     def is_empty(self) -> bool:
