@@ -54,6 +54,9 @@ def credentials(event):
         return error.code
 def sleep(event):
     time.sleep(event["s"])
+def wait(event):
+    while not os.path.exists(event["path"]):
+        time.sleep(0.005)
 """
 
 StartEnvironment = Callable[..., LambdaEnvironment]
@@ -360,15 +363,20 @@ def test_credentials_of_the_container_endpoint_expire(start: StartEnvironment) -
 # freezing by hand
 
 
-def test_an_invocation_can_be_frozen_in_the_middle(start: StartEnvironment) -> None:
+def frozen(env: LambdaEnvironment) -> bool:
+    return env.is_frozen
+
+
+def test_an_invocation_can_be_frozen_in_the_middle(start: StartEnvironment, tmp_path: Path) -> None:
     env = start(timeout_s=30)
-    pending = env.submit({"do": "sleep", "s": 0.2})
-    env.wait_until(lambda: any("'s': 0.2" in line for line in env.log_lines))
+    pending = env.submit({"do": "wait", "path": str(tmp_path / "go")})
+    env.wait_until(lambda: any("'do': 'wait'" in line for line in env.log_lines))
     env.freeze()
-    assert env.is_frozen
+    (tmp_path / "go").touch()
+    assert frozen(env)
     assert not pending.is_answered
     env.thaw()
-    assert not env.is_frozen
+    assert not frozen(env)
     assert pending.result().error is None
 
 

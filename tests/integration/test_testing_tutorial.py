@@ -51,7 +51,7 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
 
-    assert (commands, shown) == (6, 5)
+    assert (commands, shown) == (7, 6)
 
 
 def test_the_extension_of_the_tutorial_has_ten_lines_below_its_first() -> None:
