@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from support.emulator_runs import executable, function_folder
+from support.namespaces import ISOLATIONS
 from tailrace.emulator import procfs
 from tailrace.emulator.workspace import clean_up
+from tailrace.testing.waiting import until
 
 FUNCTION = """
 import os, subprocess, sys
@@ -33,7 +35,8 @@ from tailrace.emulator.workspace import Workspace
 
 async def main():
     with Workspace.create(Path(sys.argv[2])) as workspace:
-        options = FunctionOptions("app.handler", Path(sys.argv[1]), extensions=[Path(sys.argv[3])])
+        extensions = [Path(sys.argv[3])]
+        options = FunctionOptions("app.handler", Path(sys.argv[1]), extensions=extensions, isolation=sys.argv[4])
         config = build_function(options, workspace)
         async with ExecutionEnvironment(config, workspace=workspace) as environment:
             await environment.start()
@@ -66,13 +69,19 @@ Emulator = tuple[subprocess.Popen[str], list[int], Path]
 """The process, its children, its folder."""
 
 
+@pytest.fixture(params=ISOLATIONS)
+def isolation(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[Emulator]:
+def emulator(tmp_path: Path, isolation: str) -> Iterator[Emulator]:
     """A real emulator in a process of its own, with a frozen environment: the process, its children, its folder."""
     folder = tmp_path / "environments"
     folder.mkdir()
     extension = executable(tmp_path / "sleeper", EXTENSION)
-    command = [sys.executable, "-c", EMULATOR, str(function_folder(tmp_path, FUNCTION)), str(folder), str(extension)]
+    arguments = [str(function_folder(tmp_path, FUNCTION)), str(folder), str(extension), isolation]
+    command = [sys.executable, "-c", EMULATOR, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -87,12 +96,17 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
         clean_up(folder)
 
 
-def test_the_next_start_ends_what_a_killed_emulator_left_and_removes_its_folder(emulator: Emulator) -> None:
+def test_the_next_start_ends_what_a_killed_emulator_left_and_removes_its_folder(
+    emulator: Emulator, isolation: str
+) -> None:
     process, children, folder = emulator
     process.kill()
     process.wait()
-    # the kernel itself ends stopped process groups that lose their parent, but not one with a session of its own
-    assert any(is_alive(pid) for pid in children)
+    if isolation == "process":
+        # the kernel itself ends stopped process groups that lose their parent, but not one with a session of its own
+        assert any(is_alive(pid) for pid in children)
+    else:  # without anybody's help
+        until(lambda: not any(is_alive(pid) for pid in children), 10, lambda: f"{children} live on")
     assert clean_up(folder) == 1
     assert [is_alive(pid) for pid in children] == [False] * len(children)
     assert list(folder.iterdir()) == []

@@ -9,6 +9,7 @@ import pytest
 
 from support.emulator_async import run, until
 from support.emulator_runs import environment, executable, invoke
+from support.namespaces import ISOLATIONS, outside
 from tailrace.emulator import procfs
 from tailrace.emulator.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment
@@ -117,9 +118,7 @@ def test_a_module_that_fails_at_import_is_tried_again_by_the_invocation_and_answ
 
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)
-def test_freezing_really_stops_the_tree_with_a_grandchild_of_another_session(
-    tmp_path: Path, isolation: str
-) -> None:
+def test_freezing_really_stops_the_tree_with_a_grandchild_of_another_session(tmp_path: Path, isolation: str) -> None:
     source = (
         "import os, subprocess, sys\n"
         "code = 'import os,time; os.setsid(); print(os.getpid(), flush=True); time.sleep(1000)'\n"
@@ -132,14 +131,15 @@ def test_freezing_really_stops_the_tree_with_a_grandchild_of_another_session(
         return [stat.state if (stat := procfs.stat(pid)) else "gone" for pid in pids]
 
     async def main() -> None:
-        async with environment(tmp_path, source, isolation="process") as (env, story):
-            pids = json.loads((await invoke(env)).answer.payload)
+        async with environment(tmp_path, source, isolation=isolation) as (env, story):
+            told = json.loads((await invoke(env)).answer.payload)
+            pids = outside(told)
             assert story.events[-1][0] == "frozen"
             assert states(pids) == ["T", "T"]
-            assert json.loads((await invoke(env)).answer.payload) == pids
+            assert json.loads((await invoke(env)).answer.payload) == told
         assert [pid for pid in pids if (stat := procfs.stat(pid)) and not stat.is_dead] == []
-        async with environment(tmp_path, source, freeze=False, isolation="process") as (env, story):
-            pids = json.loads((await invoke(env)).answer.payload)
+        async with environment(tmp_path, source, freeze=False, isolation=isolation) as (env, story):
+            pids = outside(json.loads((await invoke(env)).answer.payload))
             assert "T" not in states(pids)
             assert story.of("frozen") == []
 
@@ -187,7 +187,7 @@ def test_the_hosts_variables_stay_outside_and_the_platforms_are_there(
     source = "import os\nENV = dict(os.environ)\ndef handler(event, context):\n    return ENV\n"
 
     async def main() -> None:
-        async with environment(tmp_path, source, variables={"MINE": "yes"}, isolation="process") as (env, _):
+        async with environment(tmp_path, source, variables={"MINE": "yes"}) as (env, _):
             seen = json.loads((await invoke(env)).answer.payload)
             assert seen["MINE"] == "yes"
             assert "HOST_ONLY" not in seen
@@ -243,9 +243,10 @@ def test_leaving_in_the_middle_of_an_invocation_ends_everything(tmp_path: Path, 
     )
 
     async def main() -> None:
-        async with environment(tmp_path, source, timeout_s=60, isolation="process") as (env, story):
+        async with environment(tmp_path, source, timeout_s=60, isolation=isolation) as (env, story):
             call = asyncio.create_task(invoke(env))
             await until(lambda: any(line.startswith("pid ") for line in story.lines))
+            (pid,) = outside(int(line.split()[1]) for line in story.lines if line.startswith("pid "))
         assert json.loads((await call).answer.payload)["errorType"] == "Sandbox.Failure"
         stat = procfs.stat(pid)
         assert stat is None or stat.is_dead
@@ -258,11 +259,11 @@ def test_an_exception_in_the_block_leaves_no_process_and_no_folder(tmp_path: Pat
     pids: list[int] = []
 
     async def main() -> None:
-        async with environment(tmp_path, "import os\ndef handler(e, c): return os.getpid()\n", isolation="process") as (
+        async with environment(tmp_path, "import os\ndef handler(e, c): return os.getpid()\n", isolation=isolation) as (
             env,
             _,
         ):
-            pids.append(json.loads((await invoke(env)).answer.payload))
+            pids.extend(outside([json.loads((await invoke(env)).answer.payload)]))
             raise LookupError
 
     with pytest.raises(LookupError):

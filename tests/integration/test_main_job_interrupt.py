@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import TAILRACE, write_function
+from support.namespaces import ISOLATIONS, outside
 
 FUNCTION = """
 import os, time
@@ -22,6 +23,7 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").exists()
 
 
+@pytest.mark.parametrize("isolation", ISOLATIONS)
 @pytest.mark.parametrize(
     ("number", "exit_code", "words"),
     [
@@ -30,7 +32,7 @@ def is_alive(pid: int) -> bool:
     ],
 )
 def test_a_signal_ends_a_run_and_all_that_it_started(
-    tmp_path: Path, number: signal.Signals, exit_code: int, words: str
+    tmp_path: Path, number: signal.Signals, exit_code: int, words: str, isolation: str
 ) -> None:
     code = write_function(tmp_path / "shop", FUNCTION)
     command = [
@@ -45,10 +47,13 @@ def test_a_signal_ends_a_run_and_all_that_it_started(
         "3",
         "--extension",
         "tailrace",
+        "--isolation",
+        isolation,
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    pid = next(int(line.split()[-1]) for line in process.stdout if line.startswith("working as"))
+    told_pid = next(int(line.split()[-1]) for line in process.stdout if line.startswith("working as"))
+    (pid,) = outside([told_pid], process.pid)
 
     process.send_signal(number)
     _, told = process.communicate(timeout=30)

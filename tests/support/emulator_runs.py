@@ -88,7 +88,7 @@ async def environment(
     log_format: str = "text",
     start: bool = True,
     machine_factory: MachineFactory = make_machine,
-    isolation: str = "process",
+    isolation: str = "auto",
     **more: Any,
 ) -> AsyncIterator[tuple[ExecutionEnvironment, Story]]:
     """An environment of a function whose module is `source`, initialised unless told otherwise. `more` are options of

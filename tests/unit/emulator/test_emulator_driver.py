@@ -263,8 +263,8 @@ def test_a_program_given_by_its_path_runs_in_the_codes_folder(tmp_path: Path) ->
 
     async def scenario(env: ExecutionEnvironment, script: Script, story: Story) -> None:
         await env.start()
-        await until(lambda: script.of(facts.LineWritten) != [] and script.of(facts.ProcessExited) != [])
-        assert script.of(facts.LineWritten) == [facts.LineWritten("ext:say", 1, str(tmp_path))]
+        await until(lambda: script.of(facts.LinesWritten) != [] and script.of(facts.ProcessExited) != [])
+        assert script.of(facts.LinesWritten) == [facts.LinesWritten("ext:say", 1, (str(tmp_path),))]
         assert env.extension_exits == {"say": 0}
 
     drive(tmp_path, {facts.InitRequested: [spawn, INIT_ENDED]}, scenario, extensions=(ExtensionFile("say", path),))

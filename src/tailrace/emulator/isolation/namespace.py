@@ -193,7 +193,9 @@ class NamespaceStarter:
     def _some_ended(self) -> None:
         try:
             while ended := self._namespaces.next_exit():
-                self._on_exit.pop(ended[0])(ended[1])
+                inner_pid, status = ended
+                if inner_pid in self._on_exit:  # else its program could not be started, which `start` has told
+                    self._on_exit.pop(inner_pid)(status)
         except ConnectionError:  # killed from outside: the kernel has killed all others with it
             self._loop.remove_reader(self._namespaces.exits)
             for inner_pid in tuple(self._on_exit):

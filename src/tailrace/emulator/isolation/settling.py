@@ -80,7 +80,8 @@ def _destination_mounts(config: FunctionConfig) -> Iterator[Mount]:
             raise _hidden_target(written, folder)
         path = Path(folder)
         with contextlib.suppress(OSError):  # the agent says that it cannot write there
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True)
+        if path.exists():
             yield Mount(path.resolve(), folder)
 
 
