@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from support.emulator_options import running, write_files, zip_folder
 from support.emulator_runs import Story, invoke
 from tailrace.emulator.build import FunctionOptions
 from tailrace.emulator.driver import ExecutionEnvironment
+from tailrace.errors import EnvironmentStartError
 
 
 @pytest.fixture(params=["process", "auto"])
@@ -100,6 +102,20 @@ def test_a_zipped_python_function_runs_like_its_folder(place: Place) -> None:
 
     assert answer[0] == 7
     assert sorted(set(answer[1]) - {"__pycache__"}) == ["app.py", "lib"]
+
+
+def test_a_bootstrap_whose_interpreter_is_missing_is_told(place: Place) -> None:
+    code = write_files(place / "code", {"bootstrap": "#!/no/such/interpreter\n"})
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unexpected.append(context))
+        with pytest.raises(EnvironmentStartError, match="the interpreter that its first line names"):
+            async with place.running(FunctionOptions("x", code)):
+                pass
+
+    unexpected: list[object] = []
+    run(main())
+    assert unexpected == []
 
 
 # Python's modules
