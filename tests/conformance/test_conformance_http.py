@@ -17,7 +17,7 @@ from support.emulator_http import Client
 from support.emulator_runs import executable
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.function import ExtensionFile, FunctionConfig
-from tailrace.emulator.invocations import new_invocation
+from tailrace.emulator.invocations import PendingInvocation, new_invocation
 from tailrace.emulator.machine import effects, facts
 from tailrace.emulator.machine.environment import Environment
 from tailrace.emulator.machine.policy import Policy
@@ -37,9 +37,11 @@ class WatchedMachine:
         self.port = int(address.rpartition(":")[2])
         self.requests = 0
         self.last_was_answered = False
+        self.environ: Mapping[str, str] = {}
 
     def handle(self, fact: facts.Fact, now_ns: int) -> list[effects.Effect]:
         found = self._machine.handle(fact, now_ns)
+        self.environ = next((each.environ for each in found if isinstance(each, effects.SpawnProcess)), self.environ)
         if isinstance(fact, facts.HttpRequested):
             answered = [effect.exchange for effect in found if isinstance(effect, effects.Respond)]
             self.last_was_answered = fact.exchange in answered
@@ -55,21 +57,26 @@ class Conversation:
         self._machines = machines
         self._stack = stack
         self.words = Words()
+        self._pending: list[PendingInvocation] = []
 
     async def take(self, step: Any) -> None:
         if step == "init":
             start = asyncio.create_task(self._env.start())
             self._stack.callback(start.cancel)
-            await until(lambda: self._machines != [])
+            await until(lambda: self._machines != [] and self._machines[0].environ != {})
+            self.words.know_token(self._machines[0].environ)
         elif step == "invoke":
             invocation = new_invocation(b"{}", self._env.now_ns())
-            self._env.submit(invocation)
+            self._pending.append(self._env.submit(invocation))
             self.words.know_request(invocation.request_id)
         else:
             answer = await self.send(step)
             if "as" in step:
                 assert answer is not None
                 self.words.know_extension(step["as"], answer[1]["lambda-extension-identifier"])
+
+    async def invoker_got(self) -> bytes:
+        return (await self._pending[0].answered).payload
 
     async def send(self, request: dict[str, Any], is_last: bool = False) -> Reply | None:
         """The answer, or None for a request that stays open: the last one does not."""
@@ -83,7 +90,7 @@ class Conversation:
         return await client.response() if is_last or machine.last_was_answered else None
 
 
-QUICK_END = {
+QUICK_END: dict[str, Any] = {
     "shutdown_budget_ms": 1,
     "shutdown_budget_internal_ms": 1,
     "shutdown_drain_ms": 0,
@@ -129,6 +136,8 @@ def test_the_environment_answers_as_recorded(case: dict[str, Any], tmp_path: Pat
             reply = await conversation.send(case["request"], is_last=True)
             assert reply is not None
             check_answer(expected, conversation.words.fill, *reply)
+            if "invoker" in case:
+                assert (await conversation.invoker_got()).decode() == case["invoker"]["body"]
 
     machines: list[WatchedMachine] = []
     run(main())

@@ -29,7 +29,7 @@ class TcpConnection(asyncio.Protocol):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def eof_received(self) -> bool:
-        """A reader that will say nothing may go on reading."""
+        """A reader that will say nothing may go on reading; one that is gone answers the next bytes by a reset."""
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:

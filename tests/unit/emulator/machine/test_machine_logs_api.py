@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -180,7 +181,7 @@ def test_over_tcp_each_event_is_a_line() -> None:
     [first, *_] = world.posts()
     assert first.uri == "tcp://sandbox.localdomain:4243"
     assert first.body.endswith(b"}\n")
-    assert [json.loads(line)["type"] for line in first.body.splitlines()][0] == "platform.logsSubscription"
+    assert json.loads(first.body.splitlines()[0])["type"] == "platform.logsSubscription"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_over_tcp_each_event_is_a_line() -> None:
 )
 def test_an_extension_uses_one_api_only(first_is_logs: bool, policy: Policy, status: int, error_type: str) -> None:
     world = registered("a", policy=policy)
-    calls = [lambda: logs(world, "a"), lambda: world.subscribe("a")]
+    calls: list[Callable[[], Respond]] = [lambda: logs(world, "a"), lambda: world.subscribe("a")]
     first, second = calls if first_is_logs else calls[::-1]
     assert first().status == 200
     refused = second()
