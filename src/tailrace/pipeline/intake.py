@@ -87,8 +87,8 @@ class Intake:
             return body
 
     def close(self) -> None:
-        """Nothing more is admitted; what waits can still be taken. The end counts as admitted, too: it is processed when
-        the worker has put everything down."""
+        """Nothing more is admitted; what waits can still be taken. The end counts as admitted, too: it is processed
+        when the worker has put everything down."""
         with self._monitor:
             if not self._closed:
                 self._progress.admitted()

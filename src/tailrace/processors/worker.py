@@ -86,7 +86,11 @@ class Worker:
     def _take(self, body: bytes, told: list[Record]) -> None:
         body, given_up_bytes = self._stitcher.join(body)
         self._give_up(given_up_bytes)
-        split = split_events(body)
+        try:
+            split = split_events(body)
+        except BaseException:
+            self._fanout.drop(1, INTERNAL_ERROR)  # how many records it held nobody knows now
+            raise
         first = self._ledger.next_seqs(len(split.events))
         wanted: list[Record] = []
         unwanted = 0

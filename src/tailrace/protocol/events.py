@@ -88,7 +88,7 @@ def _take_quickly(text: str, index: int, in_array: bool, events: list[Event]) ->
             append(Event(raw if one_line else _on_one_line(raw), value))
             # compact bodies: the usual case
             index = stop + 1 if in_array and text.startswith(",{", stop) else _next_element(text, stop, in_array)
-    except (StopIteration, ValueError, RecursionError):
+    except (StopIteration, ValueError, RecursionError, SystemError):
         pass  # it is at `index`, and for somebody more careful
     return index
 

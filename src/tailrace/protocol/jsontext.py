@@ -1,7 +1,8 @@
 """JSON without the `json` package: the interpreter's C scanner, and a small writer for values of our own.
 
-Importing `json` costs a cold start about 12 ms; `_json`, which does its work, costs half of one. The C
-scanner imports `json.decoder` by itself when it has to raise an error: malformed input pays, good input does not.
+Importing `json` costs a cold start about 12 ms; `_json`, which does its work, costs half of one. To raise an error the
+C scanner wants `json.decoder`: from Python 3.12 on it imports that by itself (malformed input pays, good input does
+not), before that it fails with a `SystemError` where nobody else has, which here means the same.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class _Context:
 
 # typeshed wants a scanner where the interpreter wants any object with these attributes
 scan_exact: Callable[[str, int], tuple[object, int]] = _json.make_scanner(_Context(True, int))  # type: ignore[arg-type]
-"""`scan` without its courtesy: a missing value raises `StopIteration`. For loops where a call more is felt."""
+"""`scan` without its courtesy: a missing value raises `StopIteration`, a malformed one `ValueError` or `SystemError`.
+For loops where a call more is felt."""
 
 _scan_tolerant: Callable[[str, int], tuple[object, int]] = _json.make_scanner(_Context(False, _int_or_raw))  # type: ignore[arg-type]
 
@@ -62,6 +64,8 @@ def scan(text: str, index: int) -> tuple[object, int]:
         return scan_exact(text, index)
     except StopIteration as stop:
         raise ValueError(f"no JSON value at character {stop.value}") from None
+    except SystemError:
+        raise ValueError(f"malformed JSON after character {index}") from None
 
 
 def scan_tolerant(text: str, index: int) -> tuple[object, int]:
@@ -70,6 +74,8 @@ def scan_tolerant(text: str, index: int) -> tuple[object, int]:
         return _scan_tolerant(text, index)
     except StopIteration as stop:
         raise ValueError(f"no JSON value at character {stop.value}") from None
+    except SystemError:
+        raise ValueError(f"malformed JSON after character {index}") from None
 
 
 def scan_string(text: str, index: int) -> tuple[str, int]:
@@ -77,7 +83,10 @@ def scan_string(text: str, index: int) -> tuple[str, int]:
 
     Raises `ValueError` where it does not end.
     """
-    value, end = _json.scanstring(text, index, False)
+    try:
+        value, end = _json.scanstring(text, index, False)
+    except SystemError:
+        raise ValueError(f"malformed string after character {index}") from None
     return value, end
 
 

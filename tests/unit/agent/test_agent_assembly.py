@@ -144,15 +144,17 @@ def app_of(output: Output, **more: Any) -> App:
     clock, ledger = SystemClock(), Ledger()
     progress = Progress(clock)
     return App(
-        lifecycle=Lifecycle(EndPolicy(FlushSettings()), telemetry=False),
-        listener=None,
-        intake=Intake(ledger, progress, clock),
-        fanout=Fanout([], ledger, clock),
-        progress=progress,
-        ledger=ledger,
-        clock=clock,
-        diagnostics=output.diagnostics,
-        **more,
+        **{
+            "lifecycle": Lifecycle(EndPolicy(FlushSettings()), telemetry=False),
+            "listener": None,
+            "intake": Intake(ledger, progress, clock),
+            "fanout": Fanout([], ledger, clock),
+            "progress": progress,
+            "ledger": ledger,
+            "clock": clock,
+            "diagnostics": output.diagnostics,
+            **more,
+        }
     )
 
 
@@ -172,3 +174,38 @@ def test_a_copy_of_a_snapshot_renews_itself_before_its_first_event_and_only_then
     for _ in range(3):
         app.handle_event(b'{"eventType":"INVOKE","requestId":"r","deadlineMs":99999999999999}')
     assert renewed == ["once"]
+
+
+class Clocks:
+    """Two readings that can move apart, as under a hypervisor that stops the one and not the other."""
+
+    def __init__(self) -> None:
+        self.at_s = [1000.0, 1_700_000_000.0]
+
+    def monotonic_s(self) -> float:
+        return self.at_s[0]
+
+    def wall_s(self) -> float:
+        return self.at_s[1]
+
+
+class Thawing(Fanout):
+    """Counts how often it is told that the sandbox stood still."""
+
+    thaws = 0
+
+    def thawed(self) -> None:
+        self.thaws += 1
+
+
+def test_a_gap_in_either_clock_means_that_connections_are_not_trusted() -> None:
+    clock, ledger = Clocks(), Ledger()
+    fanout = Thawing([], ledger, clock)
+    app = app_of(Output(), clock=clock, fanout=fanout)
+    seen = []
+    for monotonic_s, wall_s in ((0.0, 0.0), (1.0, 1.0), (31.0, 31.0), (0.1, 31.0), (5.0, 5.0), (0.0, -90.0)):
+        clock.at_s[0] += monotonic_s
+        clock.at_s[1] += wall_s
+        app.handle_event(b'{"eventType":"INVOKE","requestId":"r","deadlineMs":99999999999999}')
+        seen.append(fanout.thaws)
+    assert seen == [0, 0, 1, 2, 2, 2]

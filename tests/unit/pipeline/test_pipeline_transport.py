@@ -350,3 +350,54 @@ def test_the_type_of_a_request_decides_who_carries_it(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         transport.transport_for(int)
     transport.close()
+
+
+def test_the_wire_is_told_of_before_the_reply_comes_and_a_reply_knows_its_moment() -> None:
+    order: list[str] = []
+    written = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        peer.read_request()
+        assert written.wait(LIMIT_S)
+        order.append("answered")
+        peer.say(OK)
+
+    def on_written() -> None:
+        order.append("written")
+        written.set()
+
+    with SocketServer(behave) as server:
+        transport = HttpTransport(ManualClock(wall_s=1234.5), {})
+        reply = transport.send(put(server.port), LIMIT_S, on_written)
+        transport.close()
+    assert order == ["written", "answered"]
+    assert reply.came_s == 1234.5
+
+
+def test_a_kept_connection_that_is_reset_under_a_request_says_that_it_was_stale() -> None:
+    def behave(peer: Peer) -> None:
+        peer.read_request()
+        peer.say(OK)
+        peer.read_request()
+        peer.reset()
+
+    with SocketServer(behave) as server:
+        transport = HttpTransport(SystemClock(), {})
+        transport.send(put(server.port, method="POST"), LIMIT_S)
+        with pytest.raises(NoReplyError) as kept:
+            transport.send(put(server.port, method="POST"), LIMIT_S)
+        assert kept.value.stale
+        transport.close()
+
+
+def test_a_fresh_connection_that_is_reset_is_no_stale_one() -> None:
+    def behave(peer: Peer) -> None:
+        peer.read_request()
+        peer.reset()
+
+    with SocketServer(behave) as server:
+        transport = HttpTransport(SystemClock(), {})
+        with pytest.raises(NoReplyError) as fresh:
+            transport.send(put(server.port, method="POST"), LIMIT_S)
+        assert not fresh.value.stale
+        transport.close()

@@ -29,7 +29,7 @@ def encoded(*texts: str) -> list[bytes]:
 def in_parts(event: bytes, places: list[int]) -> list[bytes]:
     """One event as the service sends it when it is too large: each part in the same envelope, all but the last cut."""
     text = event[len(HEAD) : -len(b'"}')]
-    ends = sorted({place % len(text) for place in places if place % len(text)}) + [len(text)]
+    ends = [*sorted({place % len(text) for place in places if place % len(text)}), len(text)]
     begins = [0, *ends[:-1]]
     pieces = [HEAD + text[begin:end] for begin, end in zip(begins, ends, strict=True)]
     return [piece + b"}" for piece in pieces[:-1]] + [pieces[-1] + b'"}']
