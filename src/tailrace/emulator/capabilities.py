@@ -29,11 +29,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class GroupFacts:
-    """How a trial with a real control group and a real process went. `controllers` is what it could limit."""
+    """How a trial with a real control group and a real process went. `controllers` is what it could limit.
+
+    `mounted` is the version of the tree that has the controllers, 0 where there is none.
+    """
 
     version: int = 0
     controllers: frozenset[str] = frozenset()
-    is_mounted: bool = False
+    mounted: int = 0
     error: str = ""
 
 
@@ -131,7 +134,7 @@ def _memory(machine: MachineFacts) -> Iterator[Finding]:
     if MEMORY in machine.group.controllers:
         yield Finding("memory limit", OK, f"kept by the kernel, control group version {machine.group.version}")
     else:
-        found = f"kept by looking ten times a second: {_why_no_group(machine)}"
+        found = f"kept by watching a hundred times a second: {_why_no_group(machine)}"
         yield Finding("memory limit", LIMITED, found, _group_remedy(machine, MEMORY))
 
 
@@ -145,7 +148,7 @@ def _cpu(machine: MachineFacts) -> Iterator[Finding]:
 
 def _why_no_group(machine: MachineFacts) -> str:
     group = machine.group
-    if not group.is_mounted:
+    if not group.mounted:
         return "no control groups are mounted"
     if group.error:
         return f"the kernel refused a control group ({group.error})"
@@ -156,11 +159,14 @@ def _why_no_group(machine: MachineFacts) -> str:
 
 def _group_remedy(machine: MachineFacts, controller: str) -> str:
     if machine.is_container:
-        return "start the container with --privileged, and --cgroupns=host where it is of version 2"
+        options = "--privileged --cgroupns=host" if machine.group.mounted == 2 else "--privileged"
+        return f"{'' if machine.is_root else 'as root, '}in a container that is started with {options}"
     if machine.is_root:
         return "mount control groups, or give this one's group its controllers (cgroup.subtree_control)"
     if controller == CPU and MEMORY in machine.group.controllers:
         return "sudo systemctl edit user@.service: [Service] Delegate=cpu memory pids; then log in again"
+    if machine.group.mounted == 1:
+        return "as root; or have the kernel use version 2 (systemd.unified_cgroup_hierarchy=1)"
     return "start it by: systemd-run --user --scope -p Delegate=yes tailrace …; or as root"
 
 

@@ -110,7 +110,8 @@ def _folder() -> tuple[str, str, int, int]:
 
 def _group() -> GroupFacts:
     """Try a control group with a process in it, first with all that is wanted, then with memory alone."""
-    is_mounted = bool(cgroups.find_hierarchies())
+    trees = cgroups.find_hierarchies()
+    mounted = max((tree.version for tree in trees if tree.controllers & {MEMORY, CPU}), default=0)
     error = ""
     for wanted in (frozenset({MEMORY, CPU}), frozenset({MEMORY}), frozenset({CPU})):
         with Workspace.create() as workspace:  # a killed doctor's group is found and removed by the next start
@@ -120,9 +121,9 @@ def _group() -> GroupFacts:
             workspace.bind_control_groups(group.paths)
             failure = _trial(group)
         if not failure:
-            return GroupFacts(group.version, group.controllers, is_mounted)
+            return GroupFacts(group.version, group.controllers, mounted)
         error = error or failure
-    return GroupFacts(is_mounted=is_mounted, error=error)
+    return GroupFacts(mounted=mounted, error=error)
 
 
 def _trial(group: ControlGroup) -> str:

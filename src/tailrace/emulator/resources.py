@@ -1,7 +1,7 @@
 """How much of the machine an environment gets: memory, and a share of the processors where that is wanted.
 
-Memory is kept in two ways at once. Every tenth of a second the driver measures what the processes hold that the
-kernel cannot take back, and compares it with the function's memory. That is exact and slow. Where a control group is
+Memory is kept in two ways at once. `MemoryWatch` measures what the processes hold that the kernel cannot take back, and
+compares it with the function's memory here. That is exact, and late by some milliseconds. Where a control group is
 allowed the kernel keeps a limit as well, which no fast allocation outruns. It counts more than Lambda does, so it
 stands higher by `_KERNEL_ROOM_BYTES` for page tables and sockets, and by the whole of a `/tmp` that is memory itself.
 

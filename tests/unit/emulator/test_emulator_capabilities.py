@@ -27,7 +27,7 @@ BEST = MachineFacts(
     node_client="/project/node_modules/aws-lambda-ric",
     node_failure="",
     namespaces_missing="",
-    group=GroupFacts(2, frozenset({MEMORY, CPU}), is_mounted=True),
+    group=GroupFacts(2, frozenset({MEMORY, CPU}), mounted=2),
     folder="/tmp/tailrace-1000",
     free_bytes=9 << 30,
     has_uvloop=True,
@@ -121,10 +121,12 @@ def test_refused_namespaces_name_what_stands_in_the_way(
     ("group", "is_root", "is_container", "found", "remedy"),
     [
         (GroupFacts(), True, False, "no control groups are mounted", "mount control groups"),
-        (GroupFacts(is_mounted=True), False, False, "no control group can be made here", "systemd-run --user --scope"),
-        (GroupFacts(is_mounted=True), True, True, "no control group can be made here", "--cgroupns=host"),
+        (GroupFacts(mounted=2), False, False, "no control group can be made here", "systemd-run --user --scope"),
+        (GroupFacts(mounted=1), False, False, "no control group can be made here", "unified_cgroup_hierarchy=1"),
+        (GroupFacts(mounted=2), True, True, "no control group can be made here", "in a container that is started with"),
+        (GroupFacts(mounted=2), False, True, "no control group can be made here", "as root, in a container"),
         (
-            GroupFacts(is_mounted=True, error="Device or resource busy"),
+            GroupFacts(mounted=2, error="Device or resource busy"),
             False,
             False,
             "refused a control group (Device or resource busy)",
@@ -136,7 +138,10 @@ def test_without_control_groups_memory_is_watched_and_the_share_is_not_to_be_had
     group: GroupFacts, is_root: bool, is_container: bool, found: str, remedy: str
 ) -> None:
     machine = replace(BEST, group=group, is_root=is_root, is_container=is_container)
-    for name, first in (("memory limit", "kept by looking ten times a second"), ("cpu share", "--cpu lambda does not")):
+    for name, first in (
+        ("memory limit", "kept by watching a hundred times a second"),
+        ("cpu share", "--cpu lambda does not"),
+    ):
         told = point(machine, name)
         assert told.mark == LIMITED
         assert told.found.startswith(first)
@@ -145,7 +150,7 @@ def test_without_control_groups_memory_is_watched_and_the_share_is_not_to_be_had
 
 
 def test_a_group_for_memory_alone_says_how_to_have_processors_too() -> None:
-    machine = replace(BEST, group=GroupFacts(2, frozenset({MEMORY}), is_mounted=True))
+    machine = replace(BEST, group=GroupFacts(2, frozenset({MEMORY}), mounted=2))
     assert point(machine, "memory limit").mark == OK
     told = point(machine, "cpu share")
     assert told.found == "--cpu lambda does not work: control group version 2 offers memory only"
