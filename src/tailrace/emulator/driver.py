@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,6 @@ from tailrace.emulator.faults.runner import FaultRunner
 from tailrace.emulator.function import FunctionConfig, Invocation
 from tailrace.emulator.invocations import InvocationQueue, PendingInvocation
 from tailrace.emulator.isolation.furnishing import namespace_starter
-from tailrace.emulator.isolation.starting import ProcessStarter
 from tailrace.emulator.ledger_line import LedgerWatch
 from tailrace.emulator.linux import require_linux
 from tailrace.emulator.machine import effects, facts
@@ -136,22 +136,30 @@ class ExecutionEnvironment:
         self._api = ApiServer(self._http_happened, self.now_ns)
         if self._workspace is None:
             self._workspace = Workspace.create()
-        try:
-            await self._api.start()
-        except OSError as error:
-            raise EnvironmentStartError(f"cannot listen on 127.0.0.1: {error.strerror}") from error
-        self._workspace.bind_address(self._api.address)
-        own_tmp_mb = self.config.tmp_mb if self.config.isolation.has_namespaces else 0
-        self._resources = Resources.open(self.config.memory_mb, self.config.cpu, self._workspace, own_tmp_mb=own_tmp_mb)
-        self._sandbox = Sandbox(self, self.config.code_dir, starter=self._starter(self._workspace))
+        await self._open(self._workspace)
         self._memory_watch = MemoryWatch(self._sandbox, self._resources, self._feed)
         self._faults.attach(self._sandbox, self._sender, self._api)
         self._started = True
         variables = extension_variables(self.config, self._workspace.spool_dir)
         self._machine = self._machine_factory(self.config, self._api.address, variables)
 
-    def _starter(self, workspace: Workspace) -> ProcessStarter | None:
-        return namespace_starter(self.config, workspace) if self.config.isolation.has_namespaces else None
+    async def _open(self, workspace: Workspace) -> None:
+        """What takes something of this machine, all of it or nothing."""
+        has_namespaces = self.config.isolation.has_namespaces
+        async with contextlib.AsyncExitStack() as undo:
+            starter = namespace_starter(self.config, workspace) if has_namespaces else None
+            if starter is not None:
+                undo.callback(starter.close)
+            try:
+                await self._api.start()
+            except OSError as error:
+                raise EnvironmentStartError(f"cannot listen on 127.0.0.1: {error.strerror}") from error
+            undo.push_async_callback(self._api.stop)
+            workspace.bind_address(self._api.address)
+            own_tmp_mb = self.config.tmp_mb if has_namespaces else 0
+            self._resources = Resources.open(self.config.memory_mb, self.config.cpu, workspace, own_tmp_mb=own_tmp_mb)
+            self._sandbox = Sandbox(self, self.config.code_dir, starter=starter)
+            undo.pop_all()
 
     def submit(self, invocation: Invocation) -> PendingInvocation:
         """Hand in an invocation; it runs when those before it are closed.
