@@ -9,7 +9,7 @@ import pytest
 from support.conformance_cases import CASES, STATES, Words, check_answer
 from support.machine_world import World
 from tailrace.emulator.machine import facts
-from tailrace.emulator.machine.effects import Respond
+from tailrace.emulator.machine.effects import Respond, SpawnProcess
 from tailrace.emulator.machine.policy import Policy
 from tailrace.protocol.extensions_api import IDENTIFIER
 
@@ -31,6 +31,7 @@ class Conversation:
     def take(self, step: Any) -> None:
         if step == "init":
             self.world.feed(facts.InitRequested())
+            self.words.know_token(self.world.of(SpawnProcess)[0].environ)
         elif step == "invoke":
             self.words.know_request(self.world.invoke())
         else:
@@ -41,7 +42,7 @@ class Conversation:
 
     def send(self, request: dict[str, Any]) -> Respond | None:
         body = self.words.fill(request.get("body", "")).encode()
-        path = self.words.fill(request["path"])
+        path = self.words.fill(request["path"]).partition("?")[0]
         exchange = self.world.http(request["method"], path, self.words.headers(request), body)
         return self.world.responses.get(exchange)
 
@@ -57,3 +58,5 @@ def test_the_machine_answers_as_recorded(case: dict[str, Any]) -> None:
     assert answer is not None
     headers = {name.lower(): value for name, value in answer.headers}
     check_answer(case["response"], conversation.words.fill, answer.status, headers, answer.body)
+    if "invoker" in case:
+        assert [found.payload.decode() for found in conversation.world.answers()] == [case["invoker"]["body"]]

@@ -34,6 +34,10 @@ class Words:
         self._values["{" + name + "}"] = identifier
         self._values["{" + name.upper() + "}"] = identifier.upper()
 
+    def know_token(self, environ: Mapping[str, str]) -> None:
+        """Of the metadata endpoint, as every process has it in its environment."""
+        self._values["{token}"] = environ["AWS_LAMBDA_METADATA_TOKEN"]
+
     def fill(self, text: str) -> str:
         for word, value in self._values.items():
             text = text.replace(word, value)
