@@ -19,6 +19,7 @@ from tailrace.emulator.machine.effects import (
     WriteLog,
 )
 from tailrace.emulator.machine.policy import Policy
+from tailrace.protocol import extensions_api, telemetry_api
 
 
 def subscribed(*types: str, policy: Policy | None = None, log_format: str = "Text", **settings: Any) -> World:
@@ -145,6 +146,39 @@ def test_a_second_subscription_replaces_the_first() -> None:
     assert types.count("platform.initStart") == 1
     assert types.count("extension") == 1
     assert types.count("platform.telemetrySubscription") == 2
+
+
+def test_the_window_is_open_until_the_last_extension_is_ready() -> None:
+    world = World("a", "b")
+    world.feed(facts.InitRequested())
+    for name in ("a", "b"):
+        world.register(name, "INVOKE")
+    world.runtime_next()
+    world.extension_next("a")
+    assert world.subscribe("a").status == 200
+    assert world.subscribe("b").status == 200
+    world.extension_next("b")
+    refused = world.subscribe("b")
+    assert (refused.status, json.loads(refused.body)["errorType"]) == (403, "Telemetry.SubscriptionClosed")
+
+
+def test_without_buffering_members_the_first_batch_leaves_after_a_second() -> None:
+    world = World("a")
+    world.feed(facts.InitRequested())
+    world.register("a", "INVOKE")
+    body = b'{"schemaVersion":"2022-12-13","types":["platform"],"destination":{"protocol":"HTTP","URI":"http://sandbox:80"}}'
+    world.reply("PUT", telemetry_api.PATH, {extensions_api.IDENTIFIER: world.identifiers["a"]}, body)
+    world.advance(999)
+    assert not world.posts()
+    world.advance(1)
+    assert len(world.posts()) == 1
+
+
+def test_several_lines_of_one_read_are_as_many_events() -> None:
+    world = subscribed("function", timeout_ms=25)
+    world.feed(facts.LinesWritten("runtime", 1, ("one", "", "two")))
+    world.advance(25)
+    assert [event["record"] for event in delivered(world)] == ["one", "", "two"]
 
 
 def test_internal_extensions_subscribe_too() -> None:

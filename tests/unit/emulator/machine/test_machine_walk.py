@@ -162,6 +162,7 @@ def http_facts(identifier: str) -> list[facts.Fact]:
     known = {"lambda-extension-identifier": identifier, "lambda-extension-function-error-type": "Extension.X"}
     name = {"lambda-extension-name": "a"}
     subscription = telemetry_api.Subscription("2025-01-29", ("platform",), "http://sandbox:80").body()
+    over_tcp = telemetry_api.Subscription("2025-01-29", ("platform",), "", protocol=telemetry_api.TCP, port=80).body()
     requests: list[tuple[str, str, dict[str, str], bytes]] = [
         ("GET", runtime_api.PING, {}, b""),
         ("GET", runtime_api.NEXT, {}, b""),
@@ -176,6 +177,13 @@ def http_facts(identifier: str) -> list[facts.Fact]:
         ("PUT", telemetry_api.PATH, known, subscription),
         ("PUT", telemetry_api.PATH, known, b"nope"),
         ("PUT", logs_api.PATH, known, b""),
+        (
+            "PUT",
+            logs_api.PATH,
+            known,
+            b'{"types":["platform"],"destination":{"protocol":"HTTP","URI":"http://sandbox:80"}}',
+        ),
+        ("PUT", telemetry_api.PATH, known, over_tcp),
         ("BREW", "/coffee", {}, b""),
         ("DELETE", runtime_api.NEXT, {}, b""),
         ("GET", metadata_api.PATH, {"authorization": "Bearer x"}, b""),
@@ -215,6 +223,9 @@ def all_facts(identifier: str) -> list[facts.Fact]:
         facts.ProcessNotSpawned(ext("a"), 1, "EACCES"),
         facts.LineWritten(RUNTIME, 1, "hello"),
         facts.LineWritten(ext("a"), 1, ""),
+        facts.LinesWritten(RUNTIME, 1, ("one", "", "{}")),
+        facts.SubscriberConnected(1),
+        facts.SubscriberConnected(1, "refused"),
         facts.TelemetryAnswered(1, 200),
         facts.TelemetryAnswered(1, 0, "refused"),
         facts.MemoryMeasured(1),
