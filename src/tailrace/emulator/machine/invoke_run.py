@@ -26,7 +26,8 @@ class InvokeRun:
     """Runs once. The invoker is answered when the response is posted; the invocation ends when the runtime and every
     extension subscribed to it have called `next`. `ended` is told None, or the fatal error that ended it.
 
-    `init_ms` is the init that this first invocation is billed for, or None.
+    `init_ms` is the init that this first invocation is billed for, or None; `suppressed_init_ms` that of an init
+    inside it.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class InvokeRun:
         self._state = state
         self._invocation = invocation
         self._init_ms = init_ms
+        self.suppressed_init_ms = 0.0
         self._ended = ended
         self._at = Instants(state.stage.now_ns)
         self._timeout_ms = state.config.timeout_s * 1000
@@ -193,7 +195,10 @@ class InvokeRun:
 
     def _report(self, status: str, error_type: str, duration_ms: float) -> Report:
         config = self._state.config
-        billed_init_ms = (self._init_ms or 0.0) if self._state.policy.bill_init else 0.0
+        policy = self._state.policy
+        billed_init_ms = (self._init_ms or 0.0) if policy.bill_init else 0.0
+        if policy.bill_suppressed_init:
+            billed_init_ms += self.suppressed_init_ms
         return Report(
             self._invocation.request_id,
             status,

@@ -200,7 +200,8 @@ class Lifecycle:
         if fatal is not None:
             self._begin_reset(_reason(fatal))
             return
-        if run is not None and belongs_to_first_invocation(self._state.config):
+        is_told = bool(self._waiting) or self._state.policy.early_init_in_first_report
+        if run is not None and is_told and belongs_to_first_invocation(self._state.config):
             self._unbilled_init_ms = run.duration_ms
         self.phase = IDLE
         self._advance()
@@ -227,8 +228,9 @@ class Lifecycle:
         self.invoke.begin()
 
     def _inner_init_ended(self, fatal: Fatal | None) -> None:
-        self._init = None
+        run, self._init = self._init, None
         assert self.invoke is not None
+        self.invoke.suppressed_init_ms = run.duration_ms if run is not None else 0.0
         if fatal is None:
             self.invoke.start()
         else:

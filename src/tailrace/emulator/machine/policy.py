@@ -34,6 +34,16 @@ class Policy:
         "the first billed duration includes the init; before August 2025 only for images and custom runtimes",
         "lambda-platform-2026.md 5",
     )
+    bill_suppressed_init: bool = choice(
+        False,
+        "an init inside an invocation is billed beside the duration, which contains it already",
+        "lambda-platform-2026.md 10, row 120: unverified",
+    )
+    early_init_in_first_report: bool = choice(
+        True,
+        "the first report tells and bills an init that had ended before anybody called",
+        "lambda-platform-2026.md 10, row 133: unverified",
+    )
 
     # what goes wrong
     handled_error_status: str = choice(
@@ -67,6 +77,11 @@ class Policy:
     # what processes are told
     availability_zone_id: str = choice(
         "", "zone id that the metadata endpoint tells; empty takes the region's first", "lambda-platform-2026.md 2"
+    )
+    metadata_token_survives_resets: bool = choice(
+        True,
+        "the token of the metadata endpoint stays the same when the environment is reset",
+        "lambda-platform-2026.md 10, row 108: unverified",
     )
     container_credentials: bool = choice(
         False,

@@ -43,16 +43,17 @@ class SandboxState:
         self._extra = extra
         self._peak_bytes = 0
         self._limit_was_exceeded = False
+        self._metadata_token = ""
 
     @cached_property
     def log_stream(self) -> str:
         """The environment keeps one for its life, resets included."""
         return log_stream_name(self.config, self.stage.time_text(), self.stage.ids())
 
-    @cached_property
+    @property
     def metadata_token(self) -> str:
-        """Kept for life as well (lambda-platform-2026.md 10, row 108)."""
-        return self.stage.ids()
+        self._metadata_token = self._metadata_token or self.stage.ids()
+        return self._metadata_token
 
     @cached_property
     def credentials_token(self) -> str:
@@ -74,6 +75,8 @@ class SandboxState:
         self.runtime = RuntimeExchange(self.stage)
         self.telemetry.open_window()
         self.fatal = None
+        if not self.policy.metadata_token_survives_resets:
+            self._metadata_token = ""
         self._peak_bytes = 0
         self._limit_was_exceeded = False
 

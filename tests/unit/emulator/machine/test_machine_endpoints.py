@@ -7,9 +7,10 @@ import json
 
 import pytest
 
-from support.machine_world import START_NS, World, ext
+from support.machine_world import START_NS, Ids, World, ext
 from tailrace.emulator.machine import effects as fx
 from tailrace.emulator.machine import facts
+from tailrace.emulator.machine.environment import Environment
 from tailrace.emulator.machine.facts import RUNTIME
 from tailrace.emulator.machine.policy import Policy
 from tailrace.protocol import credentials_api, extensions_api, metadata_api, runtime_api, telemetry_api
@@ -53,10 +54,30 @@ def test_the_token_is_an_environments_own_and_survives_invocations_and_resets() 
     assert token_of(world) == first
     assert metadata(world, f"Bearer {first}").status == 200
 
-    other = World()
-    other.machine = type(world.machine)(other.config, lambda: "11111111-0000-4000-8000-000000000000", "127.0.0.1:9002")
-    other.cold_start()
-    assert token_of(other) != first
+
+def test_the_token_may_change_with_a_reset() -> None:
+    world = World(policy=Policy(metadata_token_survives_resets=False))
+    world.cold_start()
+    first = token_of(world)
+    world.run_invocation()
+    assert metadata(world, f"Bearer {first}").status == 200
+    world.invoke()
+    world.exit(RUNTIME, 1)
+    world.invoke()
+    assert token_of(world) != first
+    assert metadata(world, f"Bearer {first}").status == 401
+    assert metadata(world, f"Bearer {token_of(world)}").status == 200
+
+
+def test_two_environments_have_two_tokens() -> None:
+    ids = Ids()
+    tokens = set()
+    for _ in range(2):
+        world = World()
+        world.machine = Environment(world.config, ids, "127.0.0.1:9001")
+        world.cold_start()
+        tokens.add(token_of(world))
+    assert len(tokens) == 2
 
 
 @pytest.mark.parametrize("path", [metadata_api.PATH, metadata_api.PATH + "/"])

@@ -59,6 +59,34 @@ def test_a_suppressed_init_is_in_the_duration_and_billed_once() -> None:
     assert "initDurationMs" not in world.record("platform.report")["metrics"]
 
 
+def test_a_suppressed_init_may_be_billed_beside_the_duration() -> None:
+    world = World(policy=Policy(bill_suppressed_init=True))
+    world.feed(facts.InitRequested())
+    world.exit(RUNTIME, 1)
+    request_id = world.invoke()
+    world.advance(200)
+    world.come_up()
+    world.advance(50)
+    world.finish(request_id)
+    invoked(world, 10)
+    assert [report.billed_duration_ms for report in world.reports()] == [450, 10]
+
+
+@pytest.mark.parametrize("asked_meanwhile", [True, False])
+def test_an_early_init_may_be_left_out_of_the_first_report(asked_meanwhile: bool) -> None:
+    world = World(policy=Policy(early_init_in_first_report=False))
+    world.feed(facts.InitRequested())
+    world.advance(120.5)
+    if asked_meanwhile:
+        request_id = world.invoke()
+        world.come_up()
+        world.finish(request_id)
+    else:
+        world.come_up()
+        invoked(world, 0)
+    assert world.reports()[0].init_duration_ms == (120.5 if asked_meanwhile else None)
+
+
 def test_provisioned_init_is_told_by_itself_and_not_billed() -> None:
     world = cold_started(World("a", policy=Policy(initialization_type="provisioned-concurrency")))
     invoked(world, 10.25)
