@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.commands import tailrace
+from support.commands import TAILRACE, tailrace
 from support.emulator_runs import function_folder
 from support.http_sink import HttpSink
 from tailrace.emulator.isolation.choice import what_is_missing
@@ -266,8 +269,18 @@ def echo_port() -> Iterator[int]:
         thread.join()
 
 
-def test_connections_that_were_open_at_the_freeze_are_reset(start: StartEnvironment, echo_port: int) -> None:
-    env = start(faults=[Fault("cut-connections", at="freeze:2")])
+NEEDS_NAMESPACES = pytest.mark.skipif(bool(what_is_missing()), reason="this machine allows no namespaces")
+ISOLATIONS = [
+    "process",
+    pytest.param("namespace", marks=NEEDS_NAMESPACES),
+]
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_connections_that_were_open_at_the_freeze_are_reset(
+    start: StartEnvironment, echo_port: int, isolation: str
+) -> None:
+    env = start(faults=[Fault("cut-connections", at="freeze:2")], isolation=isolation)
 
     assert env.invoke({"do": "connect", "port": echo_port}).payload == "hello"
     assert env.invoke({"do": "talk"}).payload == "hello"
@@ -305,6 +318,7 @@ def test_our_agent_loses_nothing_when_its_connections_are_cut_at_every_freeze(
 # files
 
 
+@NEEDS_NAMESPACES
 def test_a_full_disk_is_the_environments_own(start: StartEnvironment, code: Path) -> None:
     missing = what_is_missing()
     if missing:
@@ -317,6 +331,7 @@ def test_a_full_disk_is_the_environments_own(start: StartEnvironment, code: Path
     assert env.fault_problems == []
 
 
+@NEEDS_NAMESPACES
 def test_a_disk_that_was_full_has_room_again(start: StartEnvironment) -> None:
     missing = what_is_missing()
     if missing:
@@ -335,12 +350,46 @@ def test_no_disk_is_filled_where_it_is_this_machines(start: StartEnvironment) ->
         start().inject("disk-full")
 
 
-def test_files_of_a_process_can_be_limited_in_any_isolation(start: StartEnvironment, tmp_path: Path) -> None:
-    env = start(faults=[Fault("file-size-limit", process="runtime", at="invoke:2", max_file_bytes=1000)])
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_files_of_a_process_can_be_limited_in_any_isolation(
+    start: StartEnvironment, tmp_path: Path, isolation: str
+) -> None:
+    limit = Fault("file-size-limit", process="runtime", at="invoke:2", max_file_bytes=1000)
+    env = start(faults=[limit], isolation=isolation, mounts=[str(tmp_path)])
     event = {"do": "write", "path": str(tmp_path / "file")}
 
     assert env.invoke(event).payload == "written"
     assert env.invoke(event).payload == "EFBIG"
+    assert env.fault_problems == []
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_a_run_with_faults_can_be_run_again_from_its_transcript(
+    start: StartEnvironment, tmp_path: Path, isolation: str
+) -> None:
+    faults = [
+        Fault("telemetry-duplicate", probability=0.5, count="all"),
+        Fault("subscriber-pause", process="tailrace", at="invoke:2", duration_ms=50),
+        Fault("kill", process="runtime", at="response:3"),
+    ]
+    transcript = tmp_path / "transcript"
+    env = start(
+        extensions=["tailrace"],
+        env={"TAILRACE_DESTINATIONS": f"file://{tmp_path}/out"},
+        faults=faults,
+        seed=3,
+        transcript=transcript,
+        isolation=isolation,
+        mounts=[str(tmp_path)],
+    )
+    for number in range(4):
+        env.invoke({"n": number})
+    env.shutdown()
+    recording = read_transcript(transcript)
+
+    assert {fault.what for fault in env.faults} == {"telemetry-duplicate", "subscriber-pause", "kill"}
+    assert len(recording.steps) > 40
+    assert replay(recording) is None
 
 
 # credentials
@@ -451,3 +500,23 @@ def test_what_makes_no_sense_is_told_before_anything_starts(
     assert result.returncode == 2
     assert sentence in result.stderr
     assert result.stdout == ""
+
+
+def test_serve_carries_out_a_plan_too_and_ends_with_a_whole_transcript(tmp_path: Path, code: Path) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN)
+    command = [str(TAILRACE), "serve", "app.handler", "--code", str(code), "--port", "0", "--isolation", "process"]
+    command += ["--faults", "plan.toml", "--transcript", "run.ndjson"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True) as process:
+        assert process.stdout is not None
+        url = next(line.split()[-1] for line in process.stdout if line.startswith("listening on "))
+        for _ in range(3):
+            call = urllib.request.Request(f"{url}/2015-03-31/functions/app/invocations", b"{}")
+            with urllib.request.urlopen(call, timeout=20) as answer:
+                assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert "fault: kill runtime at response:2 (invocation 2)" in output
+    assert "fault that never happened: telemetry-reset" in errors
+    assert replay(read_transcript(tmp_path / "run.ndjson")) is None

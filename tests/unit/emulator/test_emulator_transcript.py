@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from support.machine_world import START_NS, World, config
 from tailrace.emulator.faults.fault import Fault
@@ -18,6 +21,7 @@ from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.masking import Masker, is_sensitive
 from tailrace.emulator.transcript import Recording, Transcript, read_transcript, replay
 from tailrace.errors import ConfigError
+from tailrace.protocol import runtime_api
 
 SECRET = 'pa"ss-wörd-0123'
 KEY = "AKIAEXAMPLEEXAMPLE99"
@@ -77,6 +81,69 @@ def test_so_they_do_with_faults_by_dice_and_with_other_policies(tmp_path: Path) 
     assert recording.settings.plan == FaultPlan((flaky, pause), 7)
     assert recording.settings.config.policy == policy
     assert "PostTelemetryBadly" in file.getvalue()
+
+
+ACTIONS = st.lists(
+    st.sampled_from(
+        ["invoke", "next", "a-next", "respond", "line", "die", "a-dies", "wait", "freeze", "thaw", "answer"]
+    ),
+    max_size=40,
+)
+FAULTS = st.lists(
+    st.builds(
+        lambda what, at, probability: (
+            Fault(what, process="a", probability=probability, count="all")
+            if what.startswith("telemetry")
+            else Fault(what, process="a", at=at, probability=probability, count="all")
+        ),
+        st.sampled_from(["telemetry-5xx", "telemetry-reset", "kill", "subscriber-pause", "cut-connections"]),
+        st.sampled_from(["ready", "invoke", "response", "next", "freeze", "thaw", "shutdown", "telemetry", "init"]),
+        st.sampled_from([0.2, 0.6, 1.0]),
+    ),
+    max_size=4,
+)
+
+
+def act(world: World, action: str) -> None:
+    if action == "invoke":
+        world.invoke()
+    elif action == "next":
+        world.runtime_next()
+    elif action == "a-next":
+        world.extension_next("a")
+    elif action == "respond":
+        world.http("POST", runtime_api.response_path("10000000-0000-4000-8000-000000000001"), {}, b"1")
+    elif action == "line":
+        world.line("some text")
+    elif action in ("die", "a-dies"):
+        world.exit("runtime" if action == "die" else "ext:a", None, "SIGKILL")
+    elif action == "wait":
+        world.advance(700)
+    elif action in ("freeze", "thaw"):
+        world.feed(facts.FreezeRequested() if action == "freeze" else facts.ThawRequested())
+    else:
+        world.feed(facts.TelemetryAnswered(1, 200))
+
+
+@settings(max_examples=150, deadline=None)
+@given(FAULTS, ACTIONS, st.integers(0, 2**32))
+def test_whatever_happens_and_goes_wrong_the_transcript_gives_it_again(
+    faults: list[Fault], actions: list[str], seed: int
+) -> None:
+    file = io.StringIO()
+    instruments = Instruments(FaultPlan(tuple(faults), seed), Transcript(file))
+    world = World("a")
+    world.machine = instruments.make_machine(config("a"), "127.0.0.1:9001", {})  # type: ignore[assignment]
+    world.feed(facts.InitRequested())
+    world.register("a", "INVOKE", "SHUTDOWN")
+    world.subscribe("a", timeout_ms=25)
+    for action in actions:
+        act(world, action)
+    world.shut_down()
+    world.advance(10_000)
+    world.die_on_signals()
+    with tempfile.TemporaryDirectory() as folder:
+        assert replay(read(file, Path(folder))) is None
 
 
 def test_a_difference_is_told_with_the_line_of_its_fact(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tailrace.emulator.faults.plan import FaultPlan
 from tailrace.errors import ConfigError
-from tailrace.testing import LambdaEnvironment, arguments
+from tailrace.testing import Fault, LambdaEnvironment, arguments
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,18 @@ def test_a_client_context_that_the_service_would_refuse_is_refused() -> None:
     assert arguments.client_context({"custom": {}}) == '{"custom": {}}'
     with pytest.raises(ConfigError, match="client_context: takes 4016 bytes in base64; Lambda allows 3583"):
         arguments.client_context({"custom": "x" * 2996})
+
+
+def test_faults_are_names_or_values_in_a_list() -> None:
+    kill = Fault("kill", process="a", at="invoke:2")
+    plan = arguments.faults(["telemetry-reset", kill], 7)
+
+    assert plan == FaultPlan((Fault("telemetry-reset"), kill), 7)
+    with pytest.raises(ConfigError, match=r"faults: 'kill a at invoke:2' is one fault, not a list; write faults="):
+        arguments.faults(kill, 0)  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(ConfigError, match=r"seed: 'a' is no whole number"):
+        arguments.faults([], "a")  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(ConfigError, match=r"count: is given beside a fault that is made already"):
+        arguments.fault(kill, count=2)
+    with pytest.raises(ConfigError, match=r'what: "telemetry-rest" is unknown \(did you mean telemetry-reset\?\)'):
+        arguments.faults(["telemetry-rest"], 0)

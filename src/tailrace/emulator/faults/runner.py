@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import resource
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -97,10 +96,14 @@ class FaultRunner:
 
     def _limit(self, effect: effects.LimitFileSize) -> None:
         for pid in self._known.members(effect.process):
-            with contextlib.suppress(ProcessLookupError):
+            try:
                 _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
                 wanted = hard if effect.max_file_bytes is None else effect.max_file_bytes
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (wanted, hard))
+            except ProcessLookupError:
+                continue
+            except OSError as error:
+                self._on_fault(None, f"files of a process could not be limited: {str(error.strerror).lower()}")
 
     @property
     def _known(self) -> Processes:
