@@ -116,9 +116,7 @@ def main() -> None:
         f"Python {platform.python_version()}, {machine}, medians of {arguments.runs} runs of {arguments.records} lines"
     )
     print()
-    print(
-        "| subscribers | lines/s | lines for each CPU-second of the emulator | deliveries for each CPU-second | CPU | peak RSS |"
-    )
+    print("| subscribers | lines/s | lines for each CPU-second | deliveries for each CPU-second | CPU | peak RSS |")
     print("|---|---|---|---|---|---|")
     for subscribers in map(int, arguments.subscribers.split(",")):
         print_row(

@@ -178,7 +178,7 @@ def test_every_line_of_an_odd_stream_is_delivered_and_its_end_is_an_end(tmp_path
         "  x  ",
         "one\rtwo",
         "b\0\ufffd\ufffd\ufffd",
-        "crlf\r",
+        "crlf",
         "from a child",
         "unterminated",
     ]

@@ -59,7 +59,7 @@ class Journal:
             self._json_line(source, process, text)
         else:
             self._stage.emit(WriteLog(source, text, self.worked_for, process.removeprefix(_EXTENSION_PREFIX)))
-            self.telemetry.plain_line(source, text)
+            self.telemetry.plain_line(source, self._record(text))
 
     def _json_line(self, source: str, process: str, text: str) -> None:
         """Only the function's own lines have a level to be filtered by (lambda-platform.md 5.11)."""
@@ -69,7 +69,12 @@ class Journal:
             self._stage.emit(WriteLog(source, text, self.worked_for, process.removeprefix(_EXTENSION_PREFIX)))
         if shown or not self._policy.log_level_filters_telemetry:
             known_id = self.worked_for if self._policy.wrapped_lines_carry_request_id else None
-            self.telemetry.json_line(source, text, found, known_id)
+            self.telemetry.json_line(source, self._record(text), found, known_id)
+
+    def _record(self, text: str) -> str:
+        if text.endswith("\r") and self._policy.telemetry_strips_carriage_return:
+            return text[:-1]
+        return text
 
     def _heard(self, event: TelemetryEvent) -> None:
         if self._json_format and is_shown(event.type, event.record, self._policy.system_log_level):

@@ -149,6 +149,16 @@ class Policy:
     logs_subscription_line: bool = choice(
         True, "a subscription by the Logs API has a line in a text log", "lambda-platform.md 8.1: unverified"
     )
+    telemetry_strips_carriage_return: bool = choice(
+        True,
+        "a carriage return before the line feed is no part of the record, as recorded on AWS's emulator",
+        "lambda-platform.md 5.10: unverified on the service",
+    )
+    telemetry_redirect_acknowledges: bool = choice(
+        False,
+        "a subscriber's answer 3xx counts as delivered, as recorded on AWS's emulator; documented are 2xx",
+        "lambda-platform.md 5.6",
+    )
     cut_oversized_records: bool = choice(
         False,
         "a line beyond maxBytes is cut in the middle, and the body is invalid JSON there, as seen on the service; "

@@ -165,7 +165,7 @@ class Subscriber:
         if delivery != self._delivery or self._sent is None:
             return
         self._stage.cancel_timer(ATTEMPT + self.name)
-        if not 200 <= status < 300:
+        if not 200 <= status < (400 if self._policy.telemetry_redirect_acknowledges else 300):
             self._attempt_failed(f"status {status}" if status else error or "no answer")
             return
         batch = self._settle()

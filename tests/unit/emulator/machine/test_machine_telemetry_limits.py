@@ -85,6 +85,24 @@ def test_text_logs_and_extensions_have_no_levels() -> None:
     assert '{"level":"DEBUG"}' in world.log()
 
 
+@pytest.mark.parametrize(("policy", "expected"), [(True, "one\rtwo"), (False, "one\rtwo\r")])
+def test_a_carriage_return_at_the_end_of_a_line(policy: bool, expected: str) -> None:
+    world = subscribed("function", policy=Policy(telemetry_strips_carriage_return=policy), timeout_ms=25)
+    world.line("one\rtwo\r")
+    world.advance(25)
+    assert records(world) == [expected]
+    assert world.log()[-1] == "one\rtwo\r"
+
+
+@pytest.mark.parametrize(("policy", "confirmed"), [(True, 1), (False, 0)])
+def test_a_redirect_is_no_acknowledgement_unless_the_policy_says_so(policy: bool, confirmed: int) -> None:
+    world = subscribed("function", policy=Policy(telemetry_redirect_acknowledges=policy), timeout_ms=25)
+    world.line("one")
+    world.advance(25)
+    world.feed(facts.TelemetryAnswered(world.posts()[-1].delivery, 301))
+    assert len(world.of(ConfirmDelivery)) == confirmed
+
+
 def test_an_oversized_record_is_delivered_whole_in_a_batch_of_its_own_size() -> None:
     world = subscribed("function", timeout_ms=25)
     world.deliver_well = True
