@@ -39,7 +39,8 @@ from tailrace.emulator.observer import SilentObserver
 from tailrace.emulator.workspace import Workspace
 from tailrace.packaging.own_extension import extension_path
 
-POLICIES = ("end", "periodic,1000", "continuous", "adaptive")
+POLICIES = ("end", "periodic,1000", "continuous", "adaptive", "adaptive, held")
+HELD = ", held"  # adaptive as it is while traffic is sparse: no interval counts as short
 LATENCIES = ("5", "50", "500", "dead")
 WARM_UP = 2
 MS = 1000.0
@@ -91,7 +92,8 @@ async def measure(folder: Path, arguments: argparse.Namespace, policy: str | Non
     async with AsyncExitStack() as stack:
         sink = stack.enter_context(Sink(latency))
         variables = [
-            f"TAILRACE_FLUSH={policy}",
+            f"TAILRACE_FLUSH={(policy or '').removesuffix(HELD)}",
+            f"TAILRACE_STEADY_MS={0 if policy is not None and policy.endswith(HELD) else 1000}",
             f"TAILRACE_DESTINATIONS=http://127.0.0.1:{sink.port}/",
             "TAILRACE_TYPES=function",
         ]

@@ -192,13 +192,14 @@ def test_a_reply_that_was_lost_with_its_connection_is_asked_for_again_and_counte
 
 
 def test_a_record_that_the_server_finds_too_large_even_alone_arrives_cut(opt: Path, api: FakeLambdaApi) -> None:
-    with GatedSink(lambda body: 413 if len(body) > 20_000 else 200) as sink:
-        with AgentProcess(opt, api.address, to(sink, {"TAILRACE_FLUSH": "end", **FUNCTION_LINES})) as agent:
-            invoke(api, 1, "before", "x" * 100_000, "after")
-            api.shutdown()
-            assert agent.exit_code() == 0
-            (row,) = agent.ledger().values()
-            assert (row["delivered"], row["truncated"], row["rejected"]) == (3, 1, 0)
+    settings = {"TAILRACE_FLUSH": "end", **FUNCTION_LINES}
+    strict = GatedSink(lambda body: 413 if len(body) > 20_000 else 200)
+    with strict as sink, AgentProcess(opt, api.address, to(sink, settings)) as agent:
+        invoke(api, 1, "before", "x" * 100_000, "after")
+        api.shutdown()
+        assert agent.exit_code() == 0
+        (row,) = agent.ledger().values()
+        assert (row["delivered"], row["truncated"], row["rejected"]) == (3, 1, 0)
     taken = [b for b in sink.bodies if len(b) <= 20_000]
     assert b'"truncated":{"originalBytes":100' in b"".join(taken)
 

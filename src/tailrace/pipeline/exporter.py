@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tailrace.pipeline.sender import Step
 
 _MIN_TIMEOUT_S = 0.001
+# Requests on their way to one destination at once, at most.
+MAX_LANES = 4
 
 
 class Exporter:
@@ -32,8 +34,8 @@ class Exporter:
     `run` is the sender thread's whole life; all other methods may be called from any thread and none but
     those called `wait_...` and `finish_close` wait. `transport` is used and closed by the sender thread alone.
 
-    A second thread with a transport of its own (made by `express`) joins when somebody waits for the wire while it is
-    taken by a request whose reply is slow. It is not started before that happens.
+    Further threads with transports of their own (made by `express`) join when somebody waits for the wire while it is
+    taken by a request whose reply is slow. None is started before that happens.
     """
 
     __slots__ = (
@@ -207,8 +209,10 @@ class Exporter:
             return self._reply_s is None or self._reply_s <= wait_s
 
     def _join_express(self) -> None:
-        if self._sender.wants_express and self._lanes == 1 and self._express is not None and self._spawn is not None:
-            self._lanes += 1
+        """Wake the further threads, and start one more where all of them have something to do. Holds the lock."""
+        lanes, sender = self._lanes or MAX_LANES, self._sender
+        if sender.wants_express and lanes <= 1 + sender.n_express < MAX_LANES and self._express and self._spawn:
+            self._lanes = lanes + 1
             self._spawn(self._run_express)
         self._monitor.notify_all()
 

@@ -49,6 +49,7 @@ class Sender:
         "_batcher",
         "_closing",
         "_dropped_at_start",
+        "_due",
         "_idempotent",
         "_is_hasty",
         "_isolates",
@@ -93,6 +94,7 @@ class Sender:
         self._dropped_at_start = 0
         self._isolates = True
         self._sealed = 0  # records that got past the batcher, ever
+        self._due = 0  # how many of them were flushed
         self.held_bytes = 0
         self.availability = Availability(row.name, settings.breaker())
         self.accepted = 0  # records that got past the queue's door, ever
@@ -168,8 +170,18 @@ class Sender:
             self._ready.append(one)
 
     def flush(self) -> None:
-        """Whatever was accepted so far leaves as soon as it can."""
-        self._admit(self._batcher.seal())
+        """Whatever was accepted so far leaves as soon as it can. While the wire is taken nothing is sealed for that:
+        what comes meanwhile joins the same request, or a slow destination would get ever more of them."""
+        self._due = self.accepted
+        if not self._ready:
+            self._seal_due()
+
+    def _seal_due(self, now_s: float | None = None) -> None:
+        """Seal what was flushed, or, at `now_s`, has reached its age."""
+        if self._due > self._sealed:
+            self._admit(self._batcher.seal())
+        elif now_s is not None:
+            self._admit(self._batcher.seal_expired(now_s))
 
     def hurry_from(self, moment_s: float | None) -> None:
         """From this moment on records leave as they come: whoever sends them may be killed."""
@@ -225,11 +237,10 @@ class Sender:
     # -- what to do
 
     def next_step(self, now_s: float) -> Step:
-        self._admit(self._batcher.seal_expired(now_s))
         self._on_wire = None
+        sealed = self._first_waiting(now_s)
         if self.closed or (self._closing and not self._ready):
             return Step(finished=True)
-        sealed = next((one for one in self._ready if not one.is_express), None)
         if sealed is None:
             return Step(until_s=self._batcher.expires_s)
         if now_s < self.availability.next_attempt_s:
@@ -238,8 +249,8 @@ class Sender:
         return Step(sealed=sealed)
 
     def next_express(self) -> Step:
-        """The same for a second thread, with a connection of its own. It has work only while somebody waits for the
-        wire and the first one is taken; it never probes."""
+        """The same for further threads, each with a connection of its own. They have work only while somebody waits for
+        the wire and the first one is taken; they never probe."""
         if self.closed or (self._closing and not self._ready):
             return Step(finished=True)
         sealed = self._next_for_express() if self._is_hasty and self._on_wire is not None else None
@@ -250,7 +261,23 @@ class Sender:
     def _next_for_express(self) -> Sealed | None:
         if not self.availability.is_up or self.availability.failures:
             return None
+        return self._first_waiting()
+
+    def _first_waiting(self, now_s: float | None = None) -> Sealed | None:
+        """The first batch that nobody has; sealed now, where it is due and none waits before it."""
+        waiting = self._waiting()
+        if waiting is None and not self.closed:
+            self._seal_due(now_s)
+            waiting = self._waiting()
+        return waiting
+
+    def _waiting(self) -> Sealed | None:
         return next((one for one in self._ready if one is not self._on_wire and not one.is_express), None)
+
+    @property
+    def n_express(self) -> int:
+        """Batches that further threads have."""
+        return sum(one.is_express for one in self._ready)
 
     # -- facts from the network, about a batch that was handed out; by default about the first one
 

@@ -2,7 +2,8 @@
 
 A line larger than a subscription's `maxBytes` comes in parts: its body breaks off in the middle of the text and is
 closed with ``}]``, which makes it invalid JSON, and the next body begins with the same ``time`` and ``type`` and goes
-on with the text (lambda-platform.md 5.10). A cut may go through an escape or a character, so the parts are joined as bytes.
+on with the text (lambda-platform.md 5.10). A cut may go through an escape or a character, so the parts are joined as
+bytes.
 """
 
 from __future__ import annotations

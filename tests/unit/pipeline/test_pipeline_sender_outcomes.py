@@ -107,10 +107,11 @@ def test_a_record_that_cannot_be_cut_or_is_never_small_enough_is_rejected_by_nam
 def test_the_first_reset_of_a_kept_connection_is_repeated_at_once_and_is_no_failure() -> None:
     sender, row = a_sender(1, idempotent=False)
     assert sender.no_reply("reset", 0.0, 0.9, next_batch(sender), is_stale=True) == []
-    assert sender.availability.is_up
+    was_up = [sender.availability.is_up]
     again = next_batch(sender, 0.0)
     assert [n.level for n in sender.no_reply("reset", 0.0, 0.9, again, is_stale=True)] == ["warn"]
-    assert not sender.availability.is_up
+    was_up.append(sender.availability.is_up)
+    assert was_up == [True, False]
     sender.replied(Outcome(DELIVERED), 9.0, 0.0)
     assert row.snapshot().resent_unconfirmed == 2
 
@@ -119,14 +120,15 @@ def test_a_second_connection_has_work_only_while_somebody_waits_for_a_wire_that_
     sender, _ = a_sender(4, limits=FakeLimits(max_records=2))
     assert sender.next_express().sealed is None
     sender.make_haste(True)
-    assert not sender.wants_express
+    wanted = [sender.wants_express]
     first = next_batch(sender)
     sender.written(first)
-    assert sender.wants_express
+    wanted.append(sender.wants_express)
     second = sender.next_express().sealed
     assert second is not None
     assert (first.seqs, second.seqs) == ([1, 2], [3, 4])
-    assert not sender.wants_express
+    wanted.append(sender.wants_express)
+    assert wanted == [False, True, False]
     assert sender.is_written(2)
     assert not sender.is_written(4)
     sender.written(second)
