@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
-import subprocess
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.commands import TAILRACE, tailrace
 from support.emulator_runs import function_folder
 from support.http_sink import HttpSink
 from tailrace.emulator.isolation.choice import what_is_missing
@@ -57,9 +53,6 @@ def credentials(event):
         return error.code
 def sleep(event):
     time.sleep(event["s"])
-def wait(event):
-    while not os.path.exists(event["path"]):
-        time.sleep(0.005)
 """
 
 StartEnvironment = Callable[..., LambdaEnvironment]
@@ -320,9 +313,6 @@ def test_our_agent_loses_nothing_when_its_connections_are_cut_at_every_freeze(
 
 @NEEDS_NAMESPACES
 def test_a_full_disk_is_the_environments_own(start: StartEnvironment, code: Path) -> None:
-    missing = what_is_missing()
-    if missing:
-        pytest.skip(missing)
     env = start(isolation="namespace", faults=[Fault("disk-full", at="invoke:2", duration_ms=600_000)])
 
     assert env.invoke({"do": "write", "path": "/tmp/a"}).payload == "written"
@@ -333,11 +323,8 @@ def test_a_full_disk_is_the_environments_own(start: StartEnvironment, code: Path
 
 @NEEDS_NAMESPACES
 def test_a_disk_that_was_full_has_room_again(start: StartEnvironment) -> None:
-    missing = what_is_missing()
-    if missing:
-        pytest.skip(missing)
-    env = start(isolation="namespace", freeze=False)
-    env.inject("disk-full", free_bytes=8192, duration_ms=200)
+    full = Fault("disk-full", at="invoke:1", free_bytes=8192, duration_ms=2000)
+    env = start(isolation="namespace", freeze=False, faults=[full])
 
     assert env.invoke({"do": "write", "path": "/tmp/b"}).payload == "ENOSPC"
     assert env.wait_until(lambda: env.invoke({"do": "write", "path": "/tmp/b"}).payload == "written")
@@ -407,116 +394,3 @@ def test_credentials_of_the_container_endpoint_expire(start: StartEnvironment) -
     now = good.logs and env.telemetry.unsubscribed[-1].time
     assert expired.payload["Expiration"] < now < good.payload["Expiration"]
     assert refused.payload == 401
-
-
-# freezing by hand
-
-
-def frozen(env: LambdaEnvironment) -> bool:
-    return env.is_frozen
-
-
-def test_an_invocation_can_be_frozen_in_the_middle(start: StartEnvironment, tmp_path: Path) -> None:
-    env = start(timeout_s=30)
-    pending = env.submit({"do": "wait", "path": str(tmp_path / "go")})
-    env.wait_until(lambda: any("'do': 'wait'" in line for line in env.log_lines))
-    env.freeze()
-    (tmp_path / "go").touch()
-    assert frozen(env)
-    assert not pending.is_answered
-    env.thaw()
-    assert not frozen(env)
-    assert pending.result().error is None
-
-
-def test_a_deadline_does_not_wait_for_whoever_froze_the_environment(start: StartEnvironment) -> None:
-    env = start(timeout_s=1)
-    pending = env.submit({"do": "sleep", "s": 60})
-    env.wait_until(lambda: any("'s': 60" in line for line in env.log_lines))
-    env.freeze()
-    error = pending.result().error
-
-    assert error is not None
-    assert error.type == "Sandbox.Timedout"
-    assert env.invoke({}).error is None
-
-
-def test_shutting_down_a_frozen_environment_takes_no_longer(with_agent: StartEnvironment) -> None:
-    env = with_agent()
-    pending = env.submit({"do": "sleep", "s": 60})
-    env.wait_until(lambda: any("'s': 60" in line for line in env.log_lines))
-    env.freeze()
-    env.shutdown()
-
-    assert pending.is_done
-    assert ledger_row(env)["held"] == 0
-
-
-# the command line
-
-PLAN = """
-seed = 7
-
-[[fault]]
-what = "kill"
-process = "runtime"
-when = "response:2"
-
-[[fault]]
-what = "telemetry-reset"
-"""
-
-
-def test_run_carries_out_a_plan_and_says_what_happened_and_what_did_not(tmp_path: Path, code: Path) -> None:
-    (tmp_path / "plan.toml").write_text(PLAN)
-    options = ["--faults", "plan.toml", "--transcript", "run.ndjson", "--isolation", "process", "--invocations", "3"]
-    result = tailrace("run", "app.handler", "--code", code, *options, cwd=tmp_path)
-
-    assert result.returncode == 0, result.stderr
-    assert "fault: kill runtime at response:2 (invocation 2)" in result.stdout
-    assert "tailrace: fault that never happened: telemetry-reset at telemetry\n" in result.stderr
-    assert replay(read_transcript(tmp_path / "run.ndjson")) is None
-
-
-@pytest.mark.parametrize(
-    ("option", "text", "sentence"),
-    [
-        (
-            "--faults",
-            '[[fault]]\nwhat = "kill"\nprocess = "counter"\nwhen = "invoke:2"\n',
-            '--faults plan.toml, fault 1, process: there is no "counter"\n          one of runtime\n',
-        ),
-        ("--faults", "seed = ", "--faults plan.toml: is not TOML"),
-        ("--transcript", "", "--transcript: cannot write none/plan.toml: no such file or directory"),
-    ],
-)
-def test_what_makes_no_sense_is_told_before_anything_starts(
-    tmp_path: Path, code: Path, option: str, text: str, sentence: str
-) -> None:
-    (tmp_path / "plan.toml").write_text(text)
-    path = "plan.toml" if option == "--faults" else "none/plan.toml"
-    result = tailrace("run", "app.handler", "--code", code, option, path, cwd=tmp_path)
-
-    assert result.returncode == 2
-    assert sentence in result.stderr
-    assert result.stdout == ""
-
-
-def test_serve_carries_out_a_plan_too_and_ends_with_a_whole_transcript(tmp_path: Path, code: Path) -> None:
-    (tmp_path / "plan.toml").write_text(PLAN)
-    command = [str(TAILRACE), "serve", "app.handler", "--code", str(code), "--port", "0", "--isolation", "process"]
-    command += ["--faults", "plan.toml", "--transcript", "run.ndjson"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True) as process:
-        assert process.stdout is not None
-        url = next(line.split()[-1] for line in process.stdout if line.startswith("listening on "))
-        for _ in range(3):
-            call = urllib.request.Request(f"{url}/2015-03-31/functions/app/invocations", b"{}")
-            with urllib.request.urlopen(call, timeout=20) as answer:
-                assert answer.status == 200
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
-
-    assert process.returncode == 0
-    assert "fault: kill runtime at response:2 (invocation 2)" in output
-    assert "fault that never happened: telemetry-reset" in errors
-    assert replay(read_transcript(tmp_path / "run.ndjson")) is None
