@@ -21,7 +21,7 @@ def test_a_zip_file_with_a_bootstrap_needs_no_option_at_all(tmp_path: Path) -> N
         "free text, whatever it is", "--code", zip_folder(code, tmp_path / "orders.zip"), "--event", "[1]"
     )
     assert document["invocations"][0]["response"] == {"echo": [1]}
-    assert document["function"]["runtime"] == "provided.al2023"
+    assert document["environment"]["function"]["runtime"] == "provided.al2023"
 
 
 def test_a_wrapper_for_a_custom_runtime_and_a_sixth_layer_get_a_warning(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_client_for_node_is_found_where_it_is_named(tmp_path: Path) -> None:
     fake_client(tmp_path / "tools" / "node_modules")
     document = run_json("index.handler", "--code", code, "--node-client", tmp_path / "tools", "--event", '{"n": 1}')
     assert document["invocations"][0]["response"] == 2
-    assert document["function"]["runtime"].startswith("nodejs")
+    assert document["environment"]["function"]["runtime"].startswith("nodejs")
 
 
 @pytest.mark.parametrize(
