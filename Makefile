@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 SETUP  := $(PYTHON) scripts/setup_venv.py $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check setup clean lock benchmark
+.PHONY: help demo test test-slow conformance lint check setup clean lock benchmark
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: ## run a function in a local Lambda environment and see where its telemetry lands
 	@$(SETUP) run demo
@@ -20,6 +20,14 @@ test: ## run the whole test suite
 	@$(SETUP) run demo dev
 	@echo "running the tests"
 	@$(BIN)/python -m pytest
+
+test-slow: ## the tests that take minutes or need what pip or npm fetch
+	@$(SETUP) run demo dev
+	@$(BIN)/python -m pytest -m slow
+
+conformance: ## the checklist as a table: every row, in memory, with real processes, and on AWS's own emulator
+	@$(SETUP) run demo dev
+	@$(BIN)/python scripts/conformance.py --rie
 
 lint: ## formatting, lint, types, layers
 	@$(SETUP) run demo dev
@@ -33,10 +41,11 @@ check: lint test ## all that must pass before a change lands
 setup: ## only install what the other commands need
 	@$(SETUP) run demo dev
 
-benchmark: ## measure the agent's start-up, memory and load
+benchmark: ## measure the agent's start-up, memory and load, and the emulator beside AWS's own
 	@$(SETUP) run demo dev
 	@$(BIN)/python benchmarks/agent_start.py
 	@$(BIN)/python benchmarks/agent_load.py
+	@$(BIN)/python benchmarks/emulator_invoke.py --install
 
 lock: ## pin the requirements again (needs uv)
 	@for part in run demo dev; do \

@@ -11,7 +11,6 @@ take turns, round by round; compare inside a run only. With `--install` pip fetc
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import platform
 import shutil
@@ -22,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,9 +75,9 @@ def main() -> None:
     print(f"Python {python}, {machine}, {arguments.rounds} rounds of {arguments.invocations} invocations", end="\n\n")
     with tempfile.TemporaryDirectory(prefix="tailrace-benchmark-") as folder:
         (Path(folder) / "app.py").write_text(HANDLER)
-        extension = shutil.copy(HERE / "emulator_subscriber.py", Path(folder) / "subscriber")
+        extension = Path(shutil.copy(HERE / "emulator_subscriber.py", Path(folder) / "subscriber"))
         extension.chmod(0o755)
-        runtimes = {"awslambdaric": (sys.executable, "-m", "awslambdaric", "app.handler")}
+        runtimes: dict[str, tuple[str, ...]] = {"awslambdaric": (sys.executable, "-m", "awslambdaric", "app.handler")}
         bootstrap = minimal_runtime(Path(folder))
         if bootstrap is not None:
             runtimes["custom, C"] = (str(bootstrap),)
@@ -123,7 +122,7 @@ def servers(runtime: tuple[str, ...], folder: Path, extension: Path, rie: Path |
         address = ("--runtime-interface-emulator-address", "127.0.0.1:{port}")
         other = ("--runtime-api-address", "127.0.0.1:{other}")
         yield Server(RIE, (str(rie), "--log-level", "error", *address, *other, *runtime))
-    serve = (
+    serve: tuple[str, ...] = (
         sys.executable,
         "-c",
         "from tailrace.cli import main; main()",
@@ -253,7 +252,7 @@ class FirstNext:
         self._machine: Machine = make_machine(config, address, variables)
         self.at_s = 0.0
 
-    def handle(self, fact: Fact, now_ns: int) -> list[Effect]:
+    def handle(self, fact: Fact, now_ns: int) -> Sequence[Effect]:
         if not self.at_s and isinstance(fact, HttpRequested) and fact.path == runtime_api.NEXT:
             self.at_s = time.perf_counter()
         return self._machine.handle(fact, now_ns)

@@ -10,10 +10,12 @@ import json
 import os
 import socket
 import threading
-from typing import BinaryIO
+from io import BufferedRWPair
 
 
-def request(stream: BinaryIO, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[str, bytes]:
+def request(
+    stream: BufferedRWPair, method: str, path: str, headers: dict[str, str], body: bytes = b""
+) -> tuple[str, bytes]:
     """The head of the answer and its body."""
     lines = [f"{method} {path} HTTP/1.1", "Host: sandbox", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -22,7 +24,7 @@ def request(stream: BinaryIO, method: str, path: str, headers: dict[str, str], b
     return read_message(stream)
 
 
-def read_message(stream: BinaryIO) -> tuple[str, bytes]:
+def read_message(stream: BufferedRWPair) -> tuple[str, bytes]:
     head, length = "", 0
     while line := stream.readline().decode("latin-1"):
         if line == "\r\n":

@@ -131,7 +131,6 @@ def test_nothing_of_the_builders_machine_stands_in_the_layer(content: dict[str, 
             assert place.encode() not in data, (name, place)
 
 
-@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes_whatever_the_surroundings(tmp_path: Path) -> None:
     builds = []
     surroundings = [
