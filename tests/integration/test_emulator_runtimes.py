@@ -272,3 +272,20 @@ def test_in_namespaces_a_runtime_has_lambdas_own_paths(place: Place) -> None:
             assert {"bootstrap.py", "index.mjs"} <= set(told[2])
 
     run(main())
+
+
+def test_in_namespaces_python_on_the_path_is_the_functions_with_its_packages(place: Place) -> None:
+    source = (
+        "import subprocess\n"
+        "PROGRAM = 'import awslambdaric, sys; print(sys.version_info[:2])'\n"
+        "def handler(e, c): return subprocess.check_output(['python3', '-c', PROGRAM], text=True)\n"
+    )
+    code = write_files(place / "shop", {"app.py": source})
+
+    async def main() -> None:
+        async with place.running(FunctionOptions("app.handler", code)) as (env, _):
+            if not env.config.isolation.has_namespaces:
+                pytest.skip("plain processes see this machine's PATH")
+            assert json.loads((await invoke(env)).answer.payload) == f"{sys.version_info[:2]}\n"
+
+    run(main())

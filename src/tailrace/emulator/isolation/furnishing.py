@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.isolation.first_process import GID, UID, USER
@@ -78,8 +78,17 @@ def _language_links(config: FunctionConfig) -> dict[str, str]:
         program = next((path for path in programs if path.name.startswith(names[-1])), None)
         if program is not None:
             versioned = [config.runtime_name] if language == "python" else []
-            return {f"{_LANGUAGE_BIN}/{name}": str(program) for name in [*names, *versioned]}
+            links = {f"{_LANGUAGE_BIN}/{name}": str(program) for name in [*names, *versioned]}
+            return links | _virtual_environment_links(program)
     return {}
+
+
+def _virtual_environment_links(program: Path) -> dict[str, str]:
+    """What makes an interpreter know its virtual environment where it is called by the name in `/var/lang`."""
+    home = program.parent.parent
+    if not (home / "pyvenv.cfg").is_file():
+        return {}
+    return {str(PurePosixPath(_LANGUAGE_BIN).parent / name): str(home / name) for name in ("pyvenv.cfg", "lib")}
 
 
 def _write_etc(folder: Path) -> dict[str, Path]:
