@@ -12,6 +12,7 @@ from tailrace.cli.errors import say_warning
 from tailrace.cli.inputs import read_variables
 from tailrace.emulator.build import FunctionOptions, build_function
 from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.isolation.settling import begin
 from tailrace.emulator.policy_sources import read_policy
 from tailrace.emulator.workspace import Workspace
 from tailrace.packaging.own_extension import check_agent_settings, extension_path
@@ -49,6 +50,9 @@ def prepared(arguments: FunctionArguments) -> Iterator[tuple[FunctionConfig, Wor
     """The checked function and its folder, which is removed at the end. Raises `UsageError`."""
     variables = read_variables(arguments.variables, os.environ)
     with Workspace.create() as workspace:
+        begin(arguments.isolation, workspace)
+        import tailrace.emulator.driver  # noqa: F401 - needed later; namespaces get ready meanwhile
+
         options = FunctionOptions(
             handler=arguments.handler,
             code_dir=arguments.code_dir,

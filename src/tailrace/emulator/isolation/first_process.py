@@ -14,6 +14,7 @@ from __future__ import annotations
 import _socket
 import marshal
 import os
+import select
 import sys
 
 from tailrace.emulator.isolation import kernel
@@ -38,6 +39,7 @@ USER = "sbx_user1051"
 """The runtime's user, as seen in Lambda's sandboxes."""
 
 _INT_BYTES = 4
+_MANY_BYTES = 4096
 
 
 class FirstProcess:
@@ -47,21 +49,31 @@ class FirstProcess:
         self._requests = requests
         self._exits = exits
         self._mains: set[int] = set()
-        self._is_starting = False
 
     def run(self) -> None:
         """Answer until the emulator is gone."""
-        _signal.signal(_signal.SIGCHLD, lambda _number, _frame: self._reap())
+        requests_fd, child_ended_fd = self._requests.fileno(), _readable_when_a_child_ends()
+        poll = select.poll()
+        poll.register(requests_fd, select.POLLIN)
+        poll.register(child_ended_fd, select.POLLIN)
         while True:
-            request, fds = receive(self._requests)
-            if request is None:
-                os._exit(0)
-            kind, *arguments = request
-            if kind == "furnish":
-                self._furnish(*arguments)
-            else:
-                self._start(fds[0], *arguments)
-                os.close(fds[0])
+            ready = [fd for fd, _ in poll.poll()]
+            if child_ended_fd in ready:
+                os.read(child_ended_fd, _MANY_BYTES)
+                self._reap()
+            if requests_fd in ready:
+                self._answer()
+
+    def _answer(self) -> None:
+        request, fds = receive(self._requests)
+        if request is None:
+            os._exit(0)
+        kind, *arguments = request
+        if kind == "furnish":
+            self._furnish(*arguments)
+        else:
+            self._start(fds[0], *arguments)
+            os.close(fds[0])
 
     def _furnish(self, root: str, steps: list[tuple[str, ...]]) -> None:
         place = root
@@ -82,7 +94,6 @@ class FirstProcess:
             send(self._requests, ("furnished",))
 
     def _start(self, output_fd: int, command: list[str], environ: dict[str, str], working_dir: str) -> None:
-        self._is_starting = True
         read_end, write_end = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -92,8 +103,6 @@ class FirstProcess:
             self._mains.add(pid)
             send(self._requests, ("started", pid))
         os.close(read_end)
-        self._is_starting = False
-        self._reap()
 
     def _become(
         self, command: list[str], environ: dict[str, str], working_dir: str, output_fd: int, failed_fd: int
@@ -119,8 +128,6 @@ class FirstProcess:
         os._exit(127)
 
     def _reap(self) -> None:
-        if self._is_starting:  # who is being started must be known first; it is looked again then
-            return
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -131,6 +138,14 @@ class FirstProcess:
             if pid in self._mains:
                 self._mains.discard(pid)
                 send(self._exits, (pid, os.waitstatus_to_exitcode(status)))
+
+
+def _readable_when_a_child_ends() -> int:
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    _signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    _signal.signal(_signal.SIGCHLD, lambda _number, _frame: None)
+    return read_end
 
 
 def _folder(path: str) -> None:

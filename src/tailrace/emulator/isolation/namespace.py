@@ -131,10 +131,10 @@ class Namespaces:
         """End everything in the namespaces; they vanish with the last process. May be called twice."""
         if self._requests.fileno() < 0:
             return
-        self._requests.close()  # whoever waits for a request ends by that
+        with contextlib.suppress(NamespaceRefusedError):
+            self.wait_until_ready()  # who they are must be known, to reap them
+        self._requests.close()
         self.exits.close()
-        if self._launcher is not None:
-            self._launcher.wait()
         if self.pid:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self.pid, signal.SIGKILL)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.namespaces import needs_namespaces
+from tailrace.emulator import procfs
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.isolation.choice import choose
 from tailrace.emulator.isolation.level import AUTO, NAMESPACE, PROCESS, Isolation
@@ -59,6 +61,14 @@ def test_namespaces_that_were_asked_for_and_are_not_to_be_had_are_an_error() -> 
 def test_process_isolation_needs_nothing_and_says_nothing_more() -> None:
     assert choose(PROCESS, None) == Isolation()
     assert str(Isolation()) == "process isolation"
+
+
+@needs_namespaces
+def test_namespaces_that_nobody_took_are_closed_with_the_folder(tmp_path: Path) -> None:
+    before = procfs.children(os.getpid())
+    with Workspace.create(tmp_path) as workspace:
+        workspace.begin_namespaces()
+    assert procfs.children(os.getpid()) == before
 
 
 @needs_namespaces
