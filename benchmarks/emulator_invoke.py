@@ -28,7 +28,7 @@ from pathlib import Path
 
 import emulator_rie
 from tailrace.emulator.build import FunctionOptions, build_function
-from tailrace.emulator.driver import ExecutionEnvironment, Machine, make_machine
+from tailrace.emulator.driver import ExecutionEnvironment, make_machine
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine.effects import Effect
 from tailrace.emulator.machine.facts import Fact, HttpRequested
@@ -249,7 +249,7 @@ class FirstNext:
     """The real machine; knows when the runtime asked for its first event."""
 
     def __init__(self, config: FunctionConfig, address: str, variables: Mapping[str, str]) -> None:
-        self._machine: Machine = make_machine(config, address, variables)
+        self._machine = make_machine(config, address, variables)
         self.at_s = 0.0
 
     def handle(self, fact: Fact, now_ns: int) -> Sequence[Effect]:
