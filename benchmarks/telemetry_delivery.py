@@ -1,6 +1,6 @@
 """How fast the emulator delivers telemetry: one function writes lines, one, five and ten extensions get them all.
 
-    python benchmarks/telemetry_delivery.py [--records 200000] [--runs 3] [--subscribers 1,5,10] [--record]
+    python benchmarks/telemetry_delivery.py [--records 200000] [--runs 3] [--subscribers 1,5,10] [--record] [--json]
 
 Every run starts a real environment: a custom runtime that prints the lines of one invocation, and extensions that
 subscribe to them over HTTP and count what they are sent. The time runs from the invocation's begin until the last
@@ -51,7 +51,7 @@ def call(method, path, headers="", body=b""):
 
 RUNTIME = """
 root = "/2018-06-01/runtime/invocation/"
-lines = [f"{number:08} ".ljust(@CHARACTERS@, "x") for number in range(@RECORDS@)]
+lines = [@LINE@ for number in range(@RECORDS@)]
 blocks = [("\\n".join(lines[at:at + 5000]) + "\\n").encode() for at in range(0, len(lines), 5000)]
 while True:
     head, _ = call("GET", root + "next")
@@ -61,6 +61,11 @@ while True:
             block = block[os.write(1, block):]
     call("POST", root + request_id + "/response", "", b"null")
 """
+
+LINES = {
+    "Text": 'f"{number:08} ".ljust(@CHARACTERS@, "x")',
+    "JSON": """('{"level":"INFO","n":%08d,"message":"' % number).ljust(@CHARACTERS@ - 2, "x") + '"}'""",
+}
 
 EXTENSION = """
 listener = socket.create_server(("127.0.0.1", 0))
@@ -109,7 +114,7 @@ class Run:
 def main() -> None:
     arguments = parse_arguments()
     if arguments.child:
-        print(*measure(arguments.child, arguments.records, arguments.record))
+        print(*measure(arguments.child, arguments))
         return
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     print(
@@ -134,6 +139,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--record", action="store_true", help="keep every event for `run --json`, as `tailrace run` does"
     )
+    parser.add_argument("--json", action="store_true", help="JSON log format, and lines that are JSON objects")
     parser.add_argument("--child", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -141,19 +147,19 @@ def parse_arguments() -> argparse.Namespace:
 def in_a_process_of_its_own(arguments: argparse.Namespace, subscribers: int) -> Run:
     """Peak memory belongs to one run only."""
     command = [sys.executable, __file__, "--child", str(subscribers), "--records", str(arguments.records)]
-    if arguments.record:
-        command.append("--record")
+    command += [f"--{name}" for name in ("record", "json") if getattr(arguments, name)]
     found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT_S).stdout.split()
     return Run(*map(float, found))
 
 
-def measure(subscribers: int, records: int, record: bool) -> tuple[float, float, float]:
+def measure(subscribers: int, arguments: argparse.Namespace) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory(prefix="tailrace-benchmark-") as folder:
-        return asyncio.run(asyncio.wait_for(run(Path(folder), subscribers, records, record), LIMIT_S))
+        config = function(Path(folder), subscribers, arguments.records, "JSON" if arguments.json else "Text")
+        return asyncio.run(asyncio.wait_for(run(config, record=arguments.record), LIMIT_S))
 
 
-async def run(folder: Path, subscribers: int, records: int, record: bool) -> tuple[float, float, float]:
-    environment = ExecutionEnvironment(function(folder, subscribers, records), record_telemetry=record)
+async def run(config: FunctionConfig, *, record: bool) -> tuple[float, float, float]:
+    environment = ExecutionEnvironment(config, record_telemetry=record)
     async with environment:
         await environment.start()
         wall_s, cpu_s = time.monotonic(), time.process_time()
@@ -164,13 +170,20 @@ async def run(folder: Path, subscribers: int, records: int, record: bool) -> tup
     return wall_s, cpu_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def function(folder: Path, subscribers: int, records: int) -> FunctionConfig:
+def function(folder: Path, subscribers: int, records: int, log_format: str) -> FunctionConfig:
     """Its invocation ends when every extension has counted all records, which is when each calls Next."""
-    runtime = script(folder / "bootstrap", RUNTIME, records)
+    runtime = script(folder / "bootstrap", RUNTIME.replace("@LINE@", LINES[log_format]), records)
     names = [f"counter-{number}" for number in range(subscribers)]
     extensions = tuple(ExtensionFile(name, script(folder / name, EXTENSION, records)) for name in names)
     return FunctionConfig(
-        "benchmark", "app.run", folder, (str(runtime),), timeout_s=LIMIT_S, memory_mb=3008, extensions=extensions
+        "benchmark",
+        "app.run",
+        folder,
+        (str(runtime),),
+        timeout_s=LIMIT_S,
+        memory_mb=3008,
+        log_format=log_format,
+        extensions=extensions,
     )
 
 

@@ -7,6 +7,7 @@ from tailrace.protocol import platform_events as kinds
 LEVELS = ("DEBUG", "INFO", "WARN")
 APPLICATION_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 DEFAULT_LEVEL = "INFO"
+_RANKS = {level: rank for rank, level in enumerate(APPLICATION_LEVELS)}
 _QUIET_ON_SUCCESS = (
     kinds.INIT_RUNTIME_DONE,
     kinds.RUNTIME_DONE,
@@ -35,10 +36,10 @@ def is_shown(type_: str, record: object, threshold: str) -> bool:
 def application_level(value: object) -> str:
     """The level that a record or a setting names; one that is none counts as INFO."""
     name = value.upper() if isinstance(value, str) else DEFAULT_LEVEL
-    return name if name in APPLICATION_LEVELS else DEFAULT_LEVEL
+    return name if name in _RANKS else DEFAULT_LEVEL
 
 
 def line_is_shown(record: dict[str, object] | None, threshold: str) -> bool:
     """Whether a function's line passes; `record` is the JSON object that it is, or None."""
-    level = application_level(None if record is None else record.get("level"))
-    return APPLICATION_LEVELS.index(level) >= APPLICATION_LEVELS.index(threshold)
+    level = application_level(None if record is None else record.get("level", DEFAULT_LEVEL))
+    return _RANKS[level] >= _RANKS[threshold]

@@ -10,12 +10,18 @@ from tailrace.emulator.machine.telemetry_form import NEWEST, Form
 from tailrace.protocol.platform_events import event
 from tailrace.protocol.telemetry_api import EXTENSION, FUNCTION, PLATFORM
 
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
+
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 class TelemetryEvent:
-    """`record` is the newest form. `line` is what a process wrote, where it did; `raw` its JSON text where the record
-    is that very object, which is then embedded as it is (lambda-platform.md 5.11)."""
+    """`record` is the newest form. `line` is what a process wrote, where it did; `raw` the JSON text of a record that
+    is an object then: a line that is one is embedded as it is (lambda-platform.md 5.11)."""
 
     __slots__ = ("_encoded", "_form", "event_id", "line", "raw", "record", "time", "type")
 
@@ -80,7 +86,7 @@ def object_in(line: str) -> dict[str, object] | None:
     if not line.lstrip().startswith("{"):
         return None
     try:
-        value = json.loads(line, parse_constant=_refuse)
+        value = _DECODER.decode(line)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -94,10 +100,8 @@ def object_event(
     if found is not None:
         return TelemetryEvent(event_id, time, type_, found, line, line)
     wrapped = {"timestamp": time, "level": "INFO", "message": line}
+    raw = f'{{"timestamp":"{time}","level":"INFO","message":{quoted(line)}'
     if request_id is not None:
         wrapped["requestId"] = request_id
-    return TelemetryEvent(event_id, time, type_, wrapped, line)
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")
+        raw += f',"requestId":{quoted(request_id)}'
+    return TelemetryEvent(event_id, time, type_, wrapped, line, raw + "}")
