@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 from rich.text import Text
 
@@ -12,12 +14,17 @@ from tailrace.cli.waterfall import invocation_line
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.observer import InvocationResult
 
+_SHOWN_WITHIN_S = 0.02
+
 
 class ServeScreen(Screen):
     """A screen for an environment that lives long: it keeps no story, only a count."""
 
-    _count = 0
-    _not_run = 0
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._count = 0
+        self._not_run = 0
+        self._waiting: list[Text] = []
 
     def call_not_run(self, _error: BaseException) -> None:
         """An asynchronous call was taken, and the environment ended before its turn."""
@@ -35,7 +42,30 @@ class ServeScreen(Screen):
         part = self.story.invocations[-1]
         self.story.parts.clear()
         self._count += 1
-        self._print(invocation_line(part, self._count))
+        self._waiting.append(invocation_line(part, self._count))
+        self._show_waiting_soon()
+
+    def _show_waiting_soon(self) -> None:
+        """Lines of a burst of calls are shown together: drawing each at once would hold up the next call."""
+        if len(self._waiting) > 1:
+            return  # the first of them has seen to it
+        try:
+            asyncio.get_running_loop().call_later(_SHOWN_WITHIN_S, self._show_waiting)
+        except RuntimeError:  # nobody calls meanwhile
+            self._show_waiting()
+
+    def _show_waiting(self) -> None:
+        lines, self._waiting = self._waiting, []
+        if lines:
+            super()._print(Text("\n").join(lines))
+
+    def _print(self, text: Text) -> None:
+        self._show_waiting()
+        super()._print(text)
+
+    def _write(self, line: str, dim: bool) -> None:
+        self._show_waiting()
+        super()._write(line, dim)
 
     def accounts(self, ledger: Mapping[str, object] | None) -> None:
         """At the end: where the telemetry went."""

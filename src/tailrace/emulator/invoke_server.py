@@ -8,6 +8,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.function import Answer, Invocation
@@ -46,7 +47,6 @@ class InvokeServer:
         self._on_error = on_error
         self._unfinished = 0
         self._tenant_id = ""
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen. Raises `EnvironmentStartError` when the port is taken."""
@@ -65,9 +65,6 @@ class InvokeServer:
 
     async def stop(self) -> None:
         """Stop listening; callers that still wait are cut off."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.stop()
 
     # RequestHandler
@@ -124,9 +121,9 @@ class InvokeServer:
             pending.closed.add_done_callback(self._event_finished)
             connection.respond(202, self._common_headers(request_id, invocation.trace_header), b"")
             return
-        task = asyncio.create_task(self._answer(connection, call, pending))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # the log ends with the REPORT line, which is written when the invocation closes
+        awaited: asyncio.Future[Any] = pending.closed if call.wants_log else pending.answered
+        awaited.add_done_callback(lambda _done: self._answer(connection, call, pending))
 
     def _one_finished(self, _closed: asyncio.Future[InvocationResult]) -> None:
         self._unfinished -= 1
@@ -149,16 +146,15 @@ class InvokeServer:
             tenant_id=call.tenant_id,
         )
 
-    async def _answer(self, connection: HttpConnection, call: InvokeCall, pending: PendingInvocation) -> None:
-        request_id = pending.invocation.request_id
+    def _answer(self, connection: HttpConnection, call: InvokeCall, pending: PendingInvocation) -> None:
+        """Called by the future itself: a task would cost each invocation two turns of the loop."""
         try:
-            answer = await asyncio.shield(pending.answered)
+            answer = pending.answered.result()
             headers = self._answer_headers(pending.invocation, answer)
             if call.wants_log:
-                # the log ends with the REPORT line, which is written when the invocation closes
-                result = await asyncio.shield(pending.closed)
-                headers.append(("X-Amz-Log-Result", log_tail(result)))
+                headers.append(("X-Amz-Log-Result", log_tail(pending.closed.result())))
         except TailraceError as error:
+            request_id = pending.invocation.request_id
             _respond_error(connection, ServiceError(500, "ServiceException", str(error)), request_id)
         else:
             connection.respond(200, headers, answer.payload)
