@@ -39,8 +39,9 @@ from tailrace.emulator.observer import SilentObserver
 from tailrace.emulator.workspace import Workspace
 from tailrace.packaging.own_extension import extension_path
 
-POLICIES = ("end", "periodic,1000", "continuous", "adaptive", "adaptive, held")
-HELD = ", held"  # adaptive as it is while traffic is sparse: no interval counts as short
+POLICIES = ("end", "periodic,1000", "continuous", "adaptive, held", "adaptive, steady")
+# Adaptive as it is while traffic is sparse (the first 20 invocations, too), and as it is when traffic has been steady.
+VARIANTS = {"held": "TAILRACE_STEADY_MS=0", "steady": "TAILRACE_STEADY_AFTER=2"}
 LATENCIES = ("5", "50", "500", "dead")
 WARM_UP = 2
 MS = 1000.0
@@ -91,9 +92,10 @@ async def measure(folder: Path, arguments: argparse.Namespace, policy: str | Non
     """One life of an environment. Without `policy` there is no extension in it."""
     async with AsyncExitStack() as stack:
         sink = stack.enter_context(Sink(latency))
+        name, _, variant = (policy or "").partition(", ")
         variables = [
-            f"TAILRACE_FLUSH={(policy or '').removesuffix(HELD)}",
-            f"TAILRACE_STEADY_MS={0 if policy is not None and policy.endswith(HELD) else 1000}",
+            f"TAILRACE_FLUSH={name}",
+            VARIANTS.get(variant, "TAILRACE_STEADY_AFTER=20"),
             f"TAILRACE_DESTINATIONS=http://127.0.0.1:{sink.port}/",
             "TAILRACE_TYPES=function",
         ]

@@ -72,7 +72,7 @@ def test_while_a_reply_is_slow_the_next_lines_are_written_over_a_second_connecti
 def test_in_steady_traffic_next_is_called_before_anything_is_known_and_the_lines_follow(
     opt: Path, api: FakeLambdaApi
 ) -> None:
-    steady = {**FUNCTION_LINES, "TAILRACE_STEADY_MS": "900000"}
+    steady = {**FUNCTION_LINES, "TAILRACE_STEADY_MS": "900000", "TAILRACE_STEADY_AFTER": "2"}
     with GatedSink() as sink, AgentProcess(opt, api.address, to(sink, steady)) as agent:
         invoke(api, 1, "one")
         invoke(api, 2, "two")

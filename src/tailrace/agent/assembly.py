@@ -126,6 +126,7 @@ def flush_settings(settings: Settings) -> FlushSettings:
         write_timeout_ms=settings.write_timeout_ms,
         reply_wait_ms=settings.reply_wait_ms,
         steady_ms=settings.steady_ms,
+        steady_after=settings.steady_after,
         **({} if settings.flush.interval_ms is None else {"interval_ms": settings.flush.interval_ms}),
     )
 

@@ -22,6 +22,7 @@ _NUMBERS = {
     "TAILRACE_WRITE_TIMEOUT_MS": ("write_timeout_ms", 500, 0, 60_000),
     "TAILRACE_REPLY_WAIT_MS": ("reply_wait_ms", 5, 0, 60_000),
     "TAILRACE_STEADY_MS": ("steady_ms", 1000, 0, 900_000),
+    "TAILRACE_STEADY_AFTER": ("steady_after", 20, 1, 1_000_000),
     "TAILRACE_MARGIN_MS": ("margin_ms", 100, 0, 60_000),
     "TAILRACE_QUEUE_MAX_BYTES": ("queue_max_bytes", 8_388_608, 65_536, 1_073_741_824),
 }
@@ -46,7 +47,8 @@ class Settings:
     `types` are the record types to deliver; `flush` says when; `end_wait_ms` is the longest wait for replies at the end
     of an invocation where they are waited for in full, `reply_wait_ms` where they are not, `write_timeout_ms` the
     longest wait for the wire, `settle_ms` the wait for late records there, `margin_ms` the distance kept from the
-    invocation's deadline, `steady_ms` the longest interval between invocations that overlap their deliveries;
+    invocation's deadline, `steady_after` intervals of at most `steady_ms` between invocations make them overlap
+    their deliveries;
     `queue_max_bytes` bounds what each destination may hold. `problems` name the values that could not be used.
     """
 
@@ -61,6 +63,7 @@ class Settings:
         "queue_max_bytes",
         "reply_wait_ms",
         "settle_ms",
+        "steady_after",
         "steady_ms",
         "types",
         "write_timeout_ms",
@@ -76,6 +79,7 @@ class Settings:
         self.write_timeout_ms = 500
         self.reply_wait_ms = 5
         self.steady_ms = 1000
+        self.steady_after = 20
         self.margin_ms = 100
         self.queue_max_bytes = 8_388_608
         self.problems: list[ConfigError] = []

@@ -26,17 +26,16 @@ _SHUTDOWN_MARGIN_S = 0.2  # for the ledger's line and the exit
 # Lines leave as they come from here on: the kill at the deadline finds few. A quarter of short invocations is enough.
 _NEAR_DEADLINE_S = 1.0
 _NEAR_DEADLINE_SHARE = 0.25
-# So many intervals between invocations must have been short before the next one is believed to be.
-_STEADY_INTERVALS = 2
 
 
 class FlushSettings:
-    """Milliseconds, all of them.
+    """Milliseconds, nearly all of them.
 
     `end_wait_ms` caps the wait for replies where they are waited for in full, `reply_wait_ms` where they are not;
     `write_timeout_ms` caps the wait for the wire. `settle_ms` is the pause for stragglers after runtimeDone,
     `margin_ms` the distance kept from every deadline, `interval_ms` the time between two flushes of the policies that
-    have one, `steady_ms` the longest interval between two invocations of traffic that is called steady (0: none is).
+    have one. Traffic is called steady after `steady_after` intervals between invocations (no milliseconds, these) of at
+    most `steady_ms` each (0: never).
     """
 
     __slots__ = (
@@ -45,6 +44,7 @@ class FlushSettings:
         "margin_ms",
         "reply_wait_ms",
         "settle_ms",
+        "steady_after",
         "steady_ms",
         "write_timeout_ms",
     )
@@ -58,6 +58,7 @@ class FlushSettings:
         reply_wait_ms: int = 5,
         steady_ms: int = 1000,
         interval_ms: int = 10_000,
+        steady_after: int = 20,
     ) -> None:
         self.end_wait_ms = end_wait_ms
         self.settle_ms = settle_ms
@@ -66,6 +67,7 @@ class FlushSettings:
         self.reply_wait_ms = reply_wait_ms
         self.steady_ms = steady_ms
         self.interval_ms = interval_ms
+        self.steady_after = steady_after
 
 
 class EndPolicy:
@@ -141,11 +143,10 @@ class AdaptivePolicy(EndPolicy):
 
     def begin(self, now_s: float, any_up: bool, is_warm: bool) -> str:
         last_s, self._last_s = self._last_s, now_s
-        if last_s is not None and now_s - last_s <= self._settings.steady_ms / 1000:
-            self._short_intervals += 1
-        else:
-            self._short_intervals = 0
-        is_steady = self._short_intervals >= _STEADY_INTERVALS and is_warm
+        longest_s = self._settings.steady_ms / 1000
+        is_short = last_s is not None and 0 < longest_s >= now_s - last_s
+        self._short_intervals = self._short_intervals + 1 if is_short else 0
+        is_steady = self._short_intervals >= self._settings.steady_after and is_warm
         return HOLD if any_up and not is_steady else SEND
 
 

@@ -178,8 +178,8 @@ def test_adaptive_writes_at_once_glances_at_the_reply_and_writes_what_came_meanw
     assert isinstance(machine.after(last, True, NOW_S + 1.004, True), CallNext)
 
 
-def test_adaptive_calls_next_at_once_from_the_third_invocation_of_steady_traffic_on() -> None:
-    machine = lifecycle(policy="adaptive", steady_ms=1000)
+def test_adaptive_calls_next_at_once_when_enough_intervals_in_a_row_were_short() -> None:
+    machine = lifecycle(policy="adaptive", steady_ms=1000, steady_after=2)
     held = []
     for at_s in (0.0, 0.5, 1.0, 1.5, 5.0, 5.5, 6.0):
         event = LifecycleEvent(INVOKE, NOW_S + at_s + 3, "r")
@@ -188,11 +188,18 @@ def test_adaptive_calls_next_at_once_from_the_third_invocation_of_steady_traffic
 
 
 def test_adaptive_holds_steady_traffic_while_a_destination_has_not_answered_yet_or_overlap_is_switched_off() -> None:
-    cold, never = lifecycle(policy="adaptive"), lifecycle(policy="adaptive", steady_ms=0)
+    cold = lifecycle(policy="adaptive", steady_after=1)
+    never = lifecycle(policy="adaptive", steady_after=1, steady_ms=0)
     for tenth in range(5):
         now_s = NOW_S + tenth / 10
         assert isinstance(cold.started(invoke(), now_s, is_warm=False), AwaitRuntimeDone)
         assert isinstance(never.started(invoke(), now_s), AwaitRuntimeDone)
+
+
+def test_by_default_an_environment_that_lives_for_few_invocations_holds_every_one_of_them() -> None:
+    machine = lifecycle(policy="adaptive")
+    held = [isinstance(machine.started(invoke(), NOW_S + n / 10), AwaitRuntimeDone) for n in range(25)]
+    assert held == [True] * 20 + [False] * 5
 
 
 def test_continuous_never_holds_and_the_last_lines_leave_when_they_are_here() -> None:
