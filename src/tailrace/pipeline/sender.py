@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from tailrace.pipeline import ledger, messages, words
 from tailrace.pipeline.availability import Availability, Notice
-from tailrace.pipeline.batcher import SEPARATOR_BYTES, Batcher, Entry
+from tailrace.pipeline.batcher import SEPARATOR_BYTES, Entry
+from tailrace.pipeline.send_queue import SendQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     # A record cut to a size and marked as cut, or None where that cannot be done.
     Truncate = Callable[[bytes, int], bytes | None]
 
-# A batch is a quarter of what may wait at most: while one is on its way the next ones are being filled.
-_BATCHES_IN_QUEUE = 4
 # Refused requests in a row after which the rest of a batch is not halved any more: the fault is not in one record.
 _MAX_TRIALS = 16
 # A record that is refused for its size even alone is halved down to this, and then given up.
@@ -42,32 +41,22 @@ class Step:
         self.finished = finished
 
 
-class Sender:
+class Sender(SendQueue):
     """The state between the worker who offers records and the network. Not thread-safe: the shell locks."""
 
     __slots__ = (
-        "_batcher",
         "_closing",
         "_dropped_at_start",
-        "_due",
         "_idempotent",
         "_is_hasty",
         "_isolates",
         "_limits",
-        "_max_bytes",
-        "_on_wire",
-        "_ready",
         "_repeated_free",
         "_row",
         "_said",
-        "_sealed",
         "_settings",
         "_truncate",
-        "accepted",
         "availability",
-        "closed",
-        "held_bytes",
-        "settled",
     )
 
     def __init__(
@@ -78,37 +67,19 @@ class Sender:
         settings: SenderSettings,
         truncate: Truncate | None = None,
     ) -> None:
+        super().__init__(limits, settings.queue_max_bytes, settings.batch_max_age_s)
         self._row = row
         self._truncate = truncate
-        self._on_wire: Sealed | None = None  # what the sender's own thread is busy with
         self._is_hasty = False
         self._repeated_free = False
         self._limits = limits
         self._idempotent = idempotent
         self._settings = settings
-        self._max_bytes = settings.queue_max_bytes
-        self._batcher = Batcher(limits, self._max_bytes // _BATCHES_IN_QUEUE, settings.batch_max_age_s)
-        self._ready: list[Sealed] = []
         self._closing = False
         self._said: set[str] = set()
         self._dropped_at_start = 0
         self._isolates = True
-        self._sealed = 0  # records that got past the batcher, ever
-        self._due = 0  # how many of them were flushed
-        self.held_bytes = 0
         self.availability = Availability(row.name, settings.breaker())
-        self.accepted = 0  # records that got past the queue's door, ever
-        self.settled = 0  # of these, those that have their outcome
-        self.closed = False
-
-    @property
-    def held(self) -> int:
-        """Records in the open batch and in sealed ones."""
-        return len(self._batcher) + sum(map(len, self._ready))
-
-    def has_room(self, n_bytes: int) -> bool:
-        """Whether records of `n_bytes` in all would get in. A single one of any size does where nothing waits."""
-        return not self.held_bytes or self.held_bytes + n_bytes <= self._max_bytes
 
     # -- facts from the worker and the lifecycle
 
@@ -162,40 +133,7 @@ class Sender:
         fields: dict[str, object] = {"records": n, "maxBytes": self._limits.max_bytes}
         return self._once("truncated", "warn", "records are larger than a request may be and were cut", fields)
 
-    def _admit(self, sealed: Sequence[Sealed]) -> None:
-        """Batches come in order: each begins where the one before it ended."""
-        for one in sealed:
-            one.first = self._sealed
-            self._sealed += len(one)
-            self._ready.append(one)
-
-    def flush(self) -> None:
-        """Whatever was accepted so far leaves as soon as it can. While the wire is taken nothing is sealed for that:
-        what comes meanwhile joins the same request, or a slow destination would get ever more of them."""
-        self._due = self.accepted
-        if not self._ready:
-            self._seal_due()
-
-    def _seal_due(self, now_s: float | None = None) -> None:
-        """Seal what was flushed, or, at `now_s`, has reached its age."""
-        if self._due > self._sealed:
-            self._admit(self._batcher.seal())
-        elif now_s is not None:
-            self._admit(self._batcher.seal_expired(now_s))
-
-    def hurry_from(self, moment_s: float | None) -> None:
-        """From this moment on records leave as they come: whoever sends them may be killed."""
-        self._batcher.hurry_from_s = moment_s
-
     # -- how far it is
-
-    def is_settled(self, goal: int) -> bool:
-        """Whether the first `goal` records that were ever accepted have their outcome."""
-        return self._sealed >= goal and not (self._ready and self._ready[0].first < goal)
-
-    def is_written(self, goal: int) -> bool:
-        """Whether each of them has its outcome or is on the wire."""
-        return self._sealed >= goal and all(one.is_written for one in self._ready if one.first < goal)
 
     @property
     def wants_express(self) -> bool:
@@ -223,11 +161,7 @@ class Sender:
         if self.closed:
             return []
         self.closed = True
-        lost = self.held
-        self._batcher.seal()
-        self._ready = []
-        self.held_bytes = 0
-        self.settled = self.accepted
+        lost = self._empty()
         if not lost:
             return []
         self._row.drop(lost, ledger.SHUTDOWN)
@@ -262,22 +196,6 @@ class Sender:
         if not self.availability.is_up or self.availability.failures:
             return None
         return self._first_waiting()
-
-    def _first_waiting(self, now_s: float | None = None) -> Sealed | None:
-        """The first batch that nobody has; sealed now, where it is due and none waits before it."""
-        waiting = self._waiting()
-        if waiting is None and not self.closed:
-            self._seal_due(now_s)
-            waiting = self._waiting()
-        return waiting
-
-    def _waiting(self) -> Sealed | None:
-        return next((one for one in self._ready if one is not self._on_wire and not one.is_express), None)
-
-    @property
-    def n_express(self) -> int:
-        """Batches that further threads have."""
-        return sum(one.is_express for one in self._ready)
 
     # -- facts from the network, about a batch that was handed out; by default about the first one
 
@@ -354,13 +272,6 @@ class Sender:
         return one
 
     # -- how
-
-    def _replace(self, sealed: Sealed, by: Sequence[Sealed]) -> None:
-        """Put `by` where `sealed` stood; what has no place any more has its outcome."""
-        index = next(i for i, other in enumerate(self._ready) if other is sealed)
-        self._ready[index : index + 1] = by
-        self.held_bytes += sum(one.batch.n_bytes for one in by) - sealed.batch.n_bytes
-        self.settled += len(sealed) - sum(map(len, by))
 
     def _delivered(self, sealed: Sealed, now_s: float, wall_s: float | None) -> list[Notice]:
         self._row.deliver(len(sealed), sealed.ages(wall_s) if wall_s is not None else ())
