@@ -25,14 +25,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import emulator_rie
 from tailrace.emulator.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment, make_machine
 from tailrace.emulator.function import FunctionConfig
-from tailrace.emulator.machine.effects import Effect
 from tailrace.emulator.machine.facts import Fact, HttpRequested
-from tailrace.emulator.run_loop import run
+from tailrace.emulator.run_loop import loop_factory, run
 from tailrace.emulator.workspace import Workspace
 from tailrace.protocol import runtime_api
 
@@ -72,7 +72,11 @@ def main() -> None:
     arguments = parse_arguments()
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     python = platform.python_version()
-    print(f"Python {python}, {machine}, {arguments.rounds} rounds of {arguments.invocations} invocations", end="\n\n")
+    loop = "asyncio's loop" if loop_factory() is None else "uvloop"
+    print(
+        f"Python {python}, {loop}, {machine}, {arguments.rounds} rounds of {arguments.invocations} invocations",
+        end="\n\n",
+    )
     with tempfile.TemporaryDirectory(prefix="tailrace-benchmark-") as folder:
         (Path(folder) / "app.py").write_text(HANDLER)
         extension = Path(shutil.copy(HERE / "emulator_subscriber.py", Path(folder) / "subscriber"))
@@ -252,7 +256,7 @@ class FirstNext:
         self._machine = make_machine(config, address, variables)
         self.at_s = 0.0
 
-    def handle(self, fact: Fact, now_ns: int) -> Sequence[Effect]:
+    def handle(self, fact: Fact, now_ns: int) -> Sequence[Any]:
         if not self.at_s and isinstance(fact, HttpRequested) and fact.path == runtime_api.NEXT:
             self.at_s = time.perf_counter()
         return self._machine.handle(fact, now_ns)
