@@ -88,7 +88,7 @@ class Conversation:
                 self.words.know_extension(step["as"], await self.identifier(step, answer))
 
     async def identifier(self, step: dict[str, Any], answer: Reply) -> str:
-        """That emulator answers before it knows its extension files, and then takes an extension for an internal one."""
+        """It answers before it knows its extension files, and takes an extension for an internal one until then."""
         async with asyncio.timeout(ANSWER_LIMIT_S):
             while "lambda-extension-identifier" not in answer[1]:
                 again = await self.send(step)
