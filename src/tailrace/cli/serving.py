@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
+from rich.console import Console
 from rich.text import Text
 
 from tailrace.cli.accounts import ledger_rows, ledger_table
@@ -20,8 +20,8 @@ _SHOWN_WITHIN_S = 0.02
 class ServeScreen(Screen):
     """A screen for an environment that lives long: it keeps no story, only a count."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, console: Console, now_ns: Callable[[], int], quiet: bool = False) -> None:
+        super().__init__(console, now_ns, quiet)
         self._count = 0
         self._not_run = 0
         self._waiting: list[Text] = []
