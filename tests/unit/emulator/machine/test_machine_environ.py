@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from support.machine_world import config
+from tailrace.emulator.isolation.level import NAMESPACE, Isolation
 from tailrace.emulator.machine.environ import (
     HIDDEN_FROM_EXTENSIONS,
     SandboxNames,
@@ -62,3 +63,10 @@ def test_a_custom_runtime_has_no_execution_env() -> None:
 def test_the_log_stream_has_the_date_the_version_and_32_digits() -> None:
     name = log_stream_name(config(), "2026-01-02T03:04:05.678Z", "AABB-01")
     assert name == "2026/01/02/[$LATEST]aabb01" + "0" * 26
+
+
+def test_in_namespaces_every_place_is_lambdas() -> None:
+    seen = runtime_environ(config(isolation=Isolation(NAMESPACE), opt_dir=Path("/somewhere/opt")), SANDBOX)
+    assert (seen["LAMBDA_TASK_ROOT"], seen["LAMBDA_RUNTIME_DIR"]) == ("/var/task", "/var/runtime")
+    assert seen["PATH"] == "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
+    assert seen["LD_LIBRARY_PATH"] == "/var/lang/lib:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
