@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tailrace.pipeline.identity import safe_name
 from tailrace.pipeline.times import normal_time
 from tailrace.protocol.events import line_of
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from tailrace.model.resource import Resource
 
 NDJSON = "application/x-ndjson"
-_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
-_NAME_MAX_LENGTH = 140  # a function's name has 64 letters at most, with its version's alias below this
 _NO_TIME = "1970-01-01T00:00:00.000Z"
 
 
@@ -53,11 +52,6 @@ def gzipped(data: bytes) -> bytes:
     return compressor.compress(data) + compressor.flush()
 
 
-def batch_id(batch: Batch, resource: Resource) -> str:
-    """The identity of a batch among all environments: ``ENVIRONMENT-FIRST-LAST``."""
-    return f"{safe_name(resource.environment_id)}-{batch.first_seq:08}-{batch.last_seq:08}"
-
-
 def partition_key(batch: Batch, resource: Resource, ending: str) -> str:
     """``functionName=NAME/year=2026/month=11/day=20/hour=21/START-ENVIRONMENT-SEQ`` plus `ending`.
 
@@ -69,9 +63,3 @@ def partition_key(batch: Batch, resource: Resource, ending: str) -> str:
     day = f"year={start[:4]}/month={start[5:7]}/day={start[8:10]}/hour={start[11:13]}"
     name = f"{stamp}-{safe_name(resource.environment_id)}-{batch.first_seq:08}"
     return f"functionName={safe_name(resource.function_name)}/{day}/{name}{ending}"
-
-
-def safe_name(text: str) -> str:
-    """`text` as one segment of a path or key: letters, digits and ``-_.`` stand, anything else becomes ``_``."""
-    safe = "".join(ch if ch in _NAME else "_" for ch in text[:_NAME_MAX_LENGTH])
-    return safe if safe.strip(".") else "_" * max(1, len(safe))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from tailrace.aws.sigv4 import base64
 from tailrace.config.urls import encode
 from tailrace.destinations._replies import redirect_host, retry_after_s
-from tailrace.destinations._shared import NDJSON, RequestLimits, batch_id, gzipped, ndjson_body, ndjson_line
+from tailrace.destinations._shared import NDJSON, RequestLimits, gzipped, ndjson_body, ndjson_line
 from tailrace.destinations._truncate import truncated_line
+from tailrace.pipeline.identity import batch_id
 from tailrace.pipeline.messages import (
     AUTHENTICATION,
     DELIVERED,
@@ -66,7 +67,7 @@ class HttpDestination:
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> HttpRequest:
         body = b"[" + b",".join(batch.parts) + b"]" if self._as_array else ndjson_body(batch)
-        headers = [*self._headers, ("Idempotency-Key", batch_id(batch, resource))]
+        headers = [*self._headers, ("Idempotency-Key", batch_id(batch, resource.environment_id))]
         if self._compress:
             body = gzipped(body)
             headers.append(("Content-Encoding", "gzip"))

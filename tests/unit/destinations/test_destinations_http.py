@@ -4,6 +4,7 @@ import base64
 import email.utils
 import gzip
 import json
+import zlib
 
 import pytest
 from hypothesis import given
@@ -27,10 +28,11 @@ def test_lines_are_posted_by_default() -> None:
     assert (request.method, request.tls, request.host, request.port, request.target) == (
         "POST", False, "h.example", 80, "/",
     )  # fmt: skip
+    checksum = zlib.crc32(request.body)
     assert dict(request.headers) == {
         "Content-Type": "application/x-ndjson",
         "User-Agent": f"tailrace/{__version__}",
-        "Idempotency-Key": "2026_11_20___LATEST_0123abcd-00000007-00000008",
+        "Idempotency-Key": f"2026_11_20___LATEST_0123abcd-00000007-00000008-{checksum:08x}",
     }
     assert [json.loads(line)["seq"] for line in request.body.splitlines()] == [7, 8]
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from support.destination_cases import ENVIRON, RESOURCE, WALL_S, batch, build, record
 from tailrace.config.settings import load_settings
-from tailrace.destinations._shared import gzipped, partition_key, safe_name
+from tailrace.destinations._shared import gzipped, partition_key
 from tailrace.destinations.registry import build_destinations
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
+from tailrace.pipeline.identity import safe_name
 from tailrace.pipeline.messages import DELIVERED, FileRequest, StreamRequest
 from tailrace.pipeline.transport import FileTransport
 
