@@ -316,11 +316,13 @@ def test_a_killed_emulator_takes_everything_with_it(tmp_path: Path, as_root: boo
         process = as_nobody(tmp_path, script)
     assert process.stdout is not None
     with process.stdout:
-        assert process.stdout.readline() == "up\n"
-        children = procfs.descendants(process.pid)
-        assert len(children) >= 3
-        process.kill()
-        process.wait()
+        try:
+            assert process.stdout.readline() == "up\n"
+            children = procfs.descendants(process.pid)
+            assert len(children) >= 3
+        finally:
+            process.kill()
+            process.wait()
     until_true(lambda: not any(map(is_alive, children)), 10, lambda: f"{children} live on")
     assert Path("/proc/self/mountinfo").read_text() == mounts
 
