@@ -18,11 +18,11 @@ class Delivery:
     """Telemetry to deliver."""
 
     @staticmethod
-    def of_one_invocation() -> list[dict[str, Any]]:
+    def of_one_invocation(request_id: str = REQUEST_ID) -> list[dict[str, Any]]:
         at = "2026-01-02T03:04:05.678Z"
         lines = [{"time": at, "type": "function", "record": f"line {number} of a function"} for number in range(20)]
-        start = {"time": at, "type": "platform.start", "record": {"requestId": REQUEST_ID, "version": "$LATEST"}}
-        done = {"time": at, "type": "platform.runtimeDone", "record": {"requestId": REQUEST_ID, "status": "success"}}
+        start = {"time": at, "type": "platform.start", "record": {"requestId": request_id, "version": "$LATEST"}}
+        done = {"time": at, "type": "platform.runtimeDone", "record": {"requestId": request_id, "status": "success"}}
         return [start, *lines, done]
 
 
@@ -54,9 +54,9 @@ class StandIn:
                 raise TimeoutError("the agent did not call Next")
             self._seen += 1
 
-    def invoke(self) -> None:
+    def invoke(self, request_id: str = REQUEST_ID) -> None:
         deadline_ms = int((time.time() + 10) * 1000)
-        self._events.put({"eventType": "INVOKE", "deadlineMs": deadline_ms, "requestId": REQUEST_ID})
+        self._events.put({"eventType": "INVOKE", "deadlineMs": deadline_ms, "requestId": request_id})
 
     def shut_down(self) -> None:
         deadline_ms = int((time.time() + 2) * 1000)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tailrace.pipeline.sender import Step
 
 _MIN_TIMEOUT_S = 0.001
+# How long the wire may be taken by a request that waits for its reply before it is not waited for any more.
+PATIENCE_S = 0.02
 # Requests on their way to one destination at once, at most.
 MAX_LANES = 4
 
@@ -186,15 +188,22 @@ class Exporter:
     def wait_written(self, until_s: float, full: bool = False) -> bool:
         """True as soon as everything offered before this call has its outcome or is on the wire.
 
-        Where the wire is taken by a request that waits for its reply a second connection is used. Otherwise as
-        `wait_drained`.
+        Where the wire is taken by a request whose reply does not come soon a further connection is used: a server that
+        answers at once need not be able to serve two. Otherwise as `wait_drained`.
         """
         sender = self._sender
         with self._monitor:
-            sender.make_haste(True)
-            self._join_express()
-            is_written, notices = self._wait_for(sender.is_written, until_s, full)
-            sender.make_haste(False)
+            is_written = False
+            if self._reply_s is None or self._reply_s <= PATIENCE_S:
+                soon_s = min(until_s, self._clock.monotonic_s() + PATIENCE_S)
+                is_written, _ = self._wait_for(sender.is_written, soon_s, full=False)
+            if not is_written:
+                sender.make_haste(True)
+                self._join_express()
+                is_written, notices = self._wait_for(sender.is_written, until_s, full)
+                sender.make_haste(False)
+            else:
+                notices = []
         self._say(notices)
         return is_written
 

@@ -401,3 +401,21 @@ def test_a_fresh_connection_that_is_reset_is_no_stale_one() -> None:
             transport.send(put(server.port, method="POST"), LIMIT_S)
         assert not fresh.value.stale
         transport.close()
+
+
+def test_a_reply_that_comes_just_after_a_long_freeze_is_still_read() -> None:
+    clock, thawed = ManualClock(), threading.Event()
+
+    def behave(peer: Peer) -> None:
+        peer.read_request()
+        assert thawed.wait(LIMIT_S)
+        peer.say(OK)
+
+    def freeze() -> None:
+        clock.advance(600.0)
+        thawed.set()
+
+    with SocketServer(behave) as server:
+        transport = HttpTransport(clock, {})
+        assert transport.send(put(server.port, method="POST"), 5.0, freeze).status == 200
+        transport.close()
