@@ -35,6 +35,10 @@ class ApiServer:
         """Close the connections on which no request is open. Those of long polls stay."""
         self._server.cut_idle()
 
+    def cut_all(self) -> None:
+        """Drop every connection: what processes that are gone have sent does not concern those that follow."""
+        self._server.cut_all()
+
     async def stop(self) -> None:
         await self._server.stop()
 

@@ -91,6 +91,7 @@ class ExecutionEnvironment:
         self._machine: Machine | None = None
         self._facts: deque[facts.Fact] = deque()
         self._handling = False
+        self._generation = 0
         self._failure: BaseException | None = None
         self._start_failure = ""
         self._exits: dict[str, ProcessExit] = {}
@@ -332,6 +333,9 @@ class ExecutionEnvironment:
 
     def _spawn(self, effect: effects.SpawnProcess) -> None:
         self._ledger.process_started(effect.process)
+        if effect.generation > self._generation:
+            self._generation = effect.generation
+            self._api.cut_all()  # a request of a killed process must not be taken for one of its successor
         self._memory_watch.process_started()
         environ = process_environment(effect.process, effect.environ, self.config)
         command = [self.config.as_seen(word) for word in self._commands[effect.process]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections import deque
@@ -18,6 +19,8 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 
 MAX_HEAD_BYTES = 1024 * 1024
 """Request line and headers together (lambda-platform.md 3.8)."""
+
+_BACKLOG = 128
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
@@ -73,8 +76,15 @@ def _one_line(value: str) -> str:
 class HttpConnection(asyncio.Protocol):
     """One client's connection: parses requests, keeps their order, writes each response in one go."""
 
-    def __init__(self, handler: RequestHandler, connections: set[HttpConnection], now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        handler: RequestHandler,
+        connections: set[HttpConnection],
+        now_ns: Callable[[], int],
+        is_cut: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._handler = handler
+        self._is_cut = is_cut
         self._now_ns = now_ns
         self._connections = connections
         self._transport: asyncio.Transport | None = None
@@ -91,6 +101,9 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods only
         self._connections.add(self)
+        if self._is_cut():
+            self.abort()
+            return
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -132,7 +145,10 @@ class HttpConnection(asyncio.Protocol):
         return self._current is None and not self._in_head and not self._in_body
 
     def abort(self) -> None:
-        """Close without waiting for unsent bytes."""
+        """Close without waiting for unsent bytes, and take nothing more from the client."""
+        self._ended = True
+        self._in_head = self._in_body = False
+        self._waiting.clear()
         if self._transport is not None:
             self._transport.abort()
 
@@ -280,18 +296,24 @@ class HttpServer:
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
+        self._cuts = 0
+        self._cuts_of_new = 0
         self._connections: set[HttpConnection] = set()
 
     async def start(self) -> None:
         """Bind and listen. Raises `OSError` when the port is taken."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: HttpConnection(self._handler, self._connections, self._now_ns),
-            self._host,
-            self._port,
-            backlog=128,
-        )
-        self._port = self._server.sockets[0].getsockname()[1]
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._socket = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
+        self._socket.setblocking(False)
+        self._server = await loop.create_server(self._new_connection, sock=self._socket, backlog=_BACKLOG)
+        self._port = self._socket.getsockname()[1]
+
+    def _new_connection(self) -> HttpConnection:
+        """Called by the loop for each connection accepted; `connection_made` follows in a later turn."""
+        cuts = self._cuts_of_new
+        return HttpConnection(self._handler, self._connections, self._now_ns, lambda: cuts != self._cuts)
 
     @property
     def port(self) -> int:
@@ -306,6 +328,25 @@ class HttpServer:
         """Close the connections on which no request is open."""
         for connection in [connection for connection in self._connections if connection.is_idle]:
             connection.abort()
+
+    def cut_all(self) -> None:
+        """Drop every connection opened until now, also those that the loop has accepted but not yet made, and those
+        that still wait to be accepted: what their clients have sent is not read any more."""
+        self._cuts += 1
+        for connection in list(self._connections):
+            connection.abort()
+        if self._socket is not None:
+            self._drop_unaccepted(self._socket)
+            asyncio.get_running_loop().call_soon(self._admit, self._cuts)
+
+    def _drop_unaccepted(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # none is left, or its client has gone
+            while True:
+                listener.accept()[0].close()
+
+    def _admit(self, cuts: int) -> None:
+        """Runs after the steps of connections accepted before the cut: the loop's turns are first in, first out."""
+        self._cuts_of_new = cuts
 
     async def stop(self) -> None:
         """Stop listening and drop every connection."""

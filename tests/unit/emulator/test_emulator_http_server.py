@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
 from collections.abc import Awaitable, Callable
+
+import pytest
 
 from support.emulator_async import run, until
 from support.emulator_http import Client
@@ -287,3 +292,35 @@ def test_content_length_is_always_ours() -> None:
     assert response.count(b"Content-Length") == 1
     assert b"Content-Length: 3\r\n" in response
     assert b"Content-Length" not in render_response(204, (), b"", close=False)
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_cut_leaves_nothing_unread_of_clients_that_came_before_it(turns: int) -> None:
+    """Whether the loop has not accepted them yet, has accepted them, or has just made their connections."""
+
+    async def main() -> None:
+        recorder = Recorder()
+        server = HttpServer(recorder)
+        await server.start()
+        held = await Client.connect(server.port)
+        await held.send(b"POST /held HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf")
+        await asyncio.sleep(0)
+        old = socket.create_connection(("127.0.0.1", server.port), timeout=5)  # blocks, but the kernel answers
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        old.sendall(b"POST /old HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+        server.cut_all()
+        client = await Client.connect(server.port)
+        await client.send(b"GET /new HTTP/1.1\r\n\r\n")
+        assert (await client.response())[0] == 200
+        with contextlib.suppress(ConnectionError):
+            assert await held.reader.read() == b""
+        with contextlib.suppress(ConnectionError):
+            assert old.recv(100) == b""
+        assert [request.target for request in recorder.requests] == ["/new"]
+        old.close()
+        await client.close()
+        held.writer.close()
+        await server.stop()
+
+    run(main())
