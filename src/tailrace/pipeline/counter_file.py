@@ -73,10 +73,10 @@ def read_counters(fd: int) -> Previous:
         if said and isinstance(turn, int) and turn > previous.turn:
             _take(previous, said, turn)
     words = posix.pread(fd, _COUNT_BYTES, 0).split()
-    if len(words) == 3 and all(word.isdigit() and len(word) < 19 for word in words) and words[0] == words[2]:
-        # a new process begins with its rows: until its first acknowledgement this number is its predecessor's
-        if int(words[0]) == previous.process:
-            previous.acknowledged = int(words[1])
+    is_number = len(words) == 3 and all(word.isdigit() and len(word) < 19 for word in words)
+    # a new process begins with its rows: until its first acknowledgement this number is its predecessor's
+    if is_number and words[0] == words[2] and int(words[0]) == previous.process:
+        previous.acknowledged = int(words[1])
     return previous
 
 

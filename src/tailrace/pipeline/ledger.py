@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tailrace.pipeline.carry_over import CarriedRow
+
 # Why records were dropped. Whoever drops for a new reason adds its word here.
 QUEUE_FULL = "queue_full"
 SHUTDOWN = "shutdown"
@@ -24,6 +26,11 @@ BAD_CONFIGURATION = "bad_configuration"  # the destination's URL or settings can
 UNPARSABLE = "unparsable"  # a remainder of a telemetry body that is not JSON; counted as one record
 BODY_TOO_LARGE = "body_too_large"  # a telemetry body beyond the listener's bound; counted as one record
 INTERNAL_ERROR = "internal_error"
+DISK_FULL = "disk_full"  # memory was full, and the disk took nothing more
+SPOOL_FAILED = "spool_failed"  # memory was full, and the spool could not be written for another reason
+SPOOL_LOST = "spool_lost"  # a file of the spool was removed or damaged
+SPOOL_EXPIRED = "spool_expired"  # older than records in the spool may become
+PROCESS_KILLED = "process_killed"  # acknowledged by a process that was killed before they had an outcome
 
 # Why records were rejected, apart from the destinations' own words.
 RECORD_TOO_LARGE = "record_too_large"  # larger than a whole request may be
@@ -40,6 +47,7 @@ class RowSnapshot:
 
     __slots__ = (
         "ages",
+        "base",
         "dead_lettered",
         "delivered",
         "dropped",
@@ -50,10 +58,15 @@ class RowSnapshot:
         "rejected_reasons",
         "resent_unconfirmed",
         "sampled",
+        "spooled",
+        "taken_over",
         "truncated",
     )
 
     def __init__(self, row: LedgerRow) -> None:
+        self.spooled = row._spooled
+        self.taken_over = row._taken_over
+        self.base = row.base
         self.ages = row._ages.copy()
         self.truncated = row._truncated
         self.received = row._received
@@ -74,7 +87,8 @@ class RowSnapshot:
         return settled + self.held + sum(self.dropped.values())
 
     def to_object(self) -> dict[str, object]:
-        """The row as it stands in the shutdown line. `truncated` and `ageMs` only where there is something to say."""
+        """The row as it stands in the shutdown line. `truncated`, `spooled` (of what is held: what lies on disk),
+        `takenOver` and `ageMs` only where there is something to say."""
         line: dict[str, object] = {
             "received": self.received,
             "delivered": self.delivered,
@@ -88,6 +102,10 @@ class RowSnapshot:
         }
         if self.truncated:
             line["truncated"] = self.truncated
+        if self.spooled:
+            line["spooled"] = self.spooled
+        if self.taken_over:
+            line["takenOver"] = self.taken_over
         if self.ages.n:
             line["ageMs"] = self.ages.to_object()
         return line
@@ -108,7 +126,10 @@ class LedgerRow:
         "_rejected",
         "_resent_unconfirmed",
         "_sampled",
+        "_spooled",
+        "_taken_over",
         "_truncated",
+        "base",
         "name",
     )
 
@@ -125,7 +146,10 @@ class LedgerRow:
         self._dead_lettered = 0
         self._resent_unconfirmed = 0
         self._truncated = 0
+        self._spooled = 0
+        self._taken_over = 0
         self._ages = Ages()
+        self.base = 0  # of what was received: how much did not come from the platform to this process
 
     def receive(self, n: int = 1) -> None:
         """`n` records came in and are held."""
@@ -182,6 +206,33 @@ class LedgerRow:
         with self._lock:
             self._truncated += n
 
+    def spool(self, n: int) -> None:
+        """`n` more of the held records lie on disk (less: negative). Outside the sum."""
+        with self._lock:
+            self._spooled += n
+
+    def carry_over(self, carried: CarriedRow) -> None:
+        """Go on with what a former process of this environment counted. The row is new."""
+        with self._lock:
+            self._received = self.base = carried.received
+            self._held = carried.held
+            self._delivered = carried.delivered
+            self._filtered = carried.filtered
+            self._sampled = carried.sampled
+            self._rejected = dict(carried.rejected)
+            self._dropped = dict(carried.dropped)
+            self._dead_lettered = carried.dead_lettered
+            self._resent_unconfirmed = carried.resent_unconfirmed
+            self._truncated = carried.truncated
+            self._taken_over = carried.taken_over
+
+    def take_over(self, n: int) -> None:
+        """`n` records were found that a former process held and nobody counted."""
+        with self._lock:
+            self._received += n
+            self._held += n
+            self.base += n
+
     def snapshot(self) -> RowSnapshot:
         with self._lock:
             return RowSnapshot(self)
@@ -227,6 +278,12 @@ class Ledger:
         row = self._own_row(PLATFORM_ROW)
         row.receive(n)
         row.drop(n, LOGS_DROPPED)
+
+    def carry_over(self, name: str, carried: CarriedRow) -> LedgerRow:
+        """The row `name`, opened where there is none, goes on with what a former process counted."""
+        row = self._own_row(name)
+        row.carry_over(carried)
+        return row
 
     def snapshot(self) -> dict[str, RowSnapshot]:
         """Every row by name, all at the same instant."""

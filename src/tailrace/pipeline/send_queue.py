@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from tailrace.pipeline.batcher import Batcher
+from tailrace.pipeline.batcher import Batcher, Sealed
+from tailrace.pipeline.shelf import Shelved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tailrace.pipeline.batcher import Sealed
     from tailrace.pipeline.interfaces import Limits
+    from tailrace.pipeline.shelf import Shelf
 
 # A batch is a quarter of what may wait at most: while one is on its way the next ones are being filled.
 _BATCHES_IN_QUEUE = 4
@@ -17,7 +18,11 @@ _BATCHES_IN_QUEUE = 4
 
 class SendQueue:
     """Bounded in bytes over all of it. Batches lie in the order of their records; `accepted` counts records that got
-    past the door, ever, `settled` those of them that have their outcome."""
+    past the door, ever, `settled` those of them that have their outcome.
+
+    With a `shelf` the newest batches are put there while memory is full, and read again when their turn comes: the
+    order stays what it was. The bound is of memory alone, and is exceeded by what is read for the wire.
+    """
 
     __slots__ = (
         "_batcher",
@@ -26,16 +31,18 @@ class SendQueue:
         "_on_wire",
         "_ready",
         "_sealed",
+        "_shelf",
         "accepted",
         "closed",
         "held_bytes",
         "settled",
     )
 
-    def __init__(self, limits: Limits, max_bytes: int, max_age_s: float | None) -> None:
+    def __init__(self, limits: Limits, max_bytes: int, max_age_s: float | None, shelf: Shelf | None = None) -> None:
+        self._shelf = shelf
         self._max_bytes = max_bytes
         self._batcher = Batcher(limits, max_bytes // _BATCHES_IN_QUEUE, max_age_s)
-        self._ready: list[Sealed] = []
+        self._ready: list[Sealed | Shelved] = []
         self._on_wire: Sealed | None = None  # what the sender's own thread is busy with
         self._sealed = 0  # records that got past the batcher, ever
         self._due = 0  # how many of them were flushed
@@ -51,7 +58,61 @@ class SendQueue:
 
     def has_room(self, n_bytes: int) -> bool:
         """Whether records of `n_bytes` in all would get in. A single one of any size does where nothing waits."""
+        return self._fits(n_bytes) or (self._shelf is not None and self._shelf.has_room(self.held_bytes + n_bytes))
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether records wait on the shelf."""
+        return any(isinstance(one, Shelved) for one in self._ready)
+
+    def restored(self, batches: Sequence[Shelved]) -> None:
+        """What a former process left on the shelf comes first."""
+        first = -sum(map(len, batches))
+        for one in batches:
+            one.first = first
+            first += len(one)
+        self._ready[:0] = batches
+
+    def _fits(self, n_bytes: int) -> bool:
         return not self.held_bytes or self.held_bytes + n_bytes <= self._max_bytes
+
+    def _make_room(self, n_bytes: int) -> bool:
+        """Whether there is room in memory, after what can be put on the shelf was put there."""
+        while not self._fits(n_bytes):
+            if not self._shelve_newest():
+                return False
+        return True
+
+    def _shelve_newest(self) -> bool:
+        """One batch less in memory. What lies on the shelf as well costs nothing to let go."""
+        if self._shelf is None:
+            return False
+        resting = [one for one in self._ready if isinstance(one, Sealed) and self._rests(one)]
+        read = next((one for one in resting if one.place is not None and not one.is_cut), None)
+        if read is not None:
+            self._put_away(read, self._shelf.back(read))
+            return True
+        newest = next((one for one in reversed(resting) if one.place is None), None)
+        if newest is None:
+            if not self._batcher:
+                return False
+            self._admit(self._batcher.seal())
+            return self._shelve_newest()
+        shelved = self._shelf.put(newest)
+        if shelved is not None:
+            self._put_away(newest, shelved)
+        return shelved is not None
+
+    def _rests(self, one: Sealed) -> bool:
+        return one is not self._on_wire and not one.is_express and not one.is_written
+
+    def _put_away(self, sealed: Sealed, shelved: Shelved) -> None:
+        shelved.first = sealed.first
+        self._ready[self._index_of(sealed)] = shelved
+        self.held_bytes -= sealed.batch.n_bytes
+
+    def _index_of(self, one: Sealed | Shelved) -> int:
+        return next(i for i, other in enumerate(self._ready) if other is one)
 
     def _admit(self, sealed: Sequence[Sealed]) -> None:
         """Batches come in order: each begins where the one before it ended."""
@@ -95,7 +156,27 @@ class SendQueue:
         return waiting
 
     def _waiting(self) -> Sealed | None:
-        return next((one for one in self._ready if one is not self._on_wire and not one.is_express), None)
+        """Read, if it lies on the shelf."""
+        while True:
+            one = next((one for one in self._ready if one is not self._on_wire and not one.is_express), None)
+            if not isinstance(one, Shelved):
+                return one
+            self._read(one)
+
+    def _read(self, shelved: Shelved) -> None:
+        """Put what lies on the shelf in its place. What is lost there is booked there."""
+        assert self._shelf is not None
+        sealed = self._shelf.take(shelved)
+        index = self._index_of(shelved)
+        self._ready[index : index + 1] = [sealed] if sealed is not None else []
+        if sealed is not None:
+            self.held_bytes += sealed.batch.n_bytes
+        self.settled += len(shelved) - (len(sealed) if sealed is not None else 0)
+
+    def _doubt(self, sealed: Sealed) -> None:
+        """It was sent, and if this process ends now nobody knows whether it arrived."""
+        if self._shelf is not None and sealed.place is not None:
+            self._shelf.doubt(sealed.place)
 
     @property
     def n_express(self) -> int:
@@ -104,14 +185,38 @@ class SendQueue:
 
     def _replace(self, sealed: Sealed, by: Sequence[Sealed]) -> None:
         """Put `by` where `sealed` stood; what has no place any more has its outcome."""
-        index = next(i for i, other in enumerate(self._ready) if other is sealed)
+        index = self._index_of(sealed)
         self._ready[index : index + 1] = by
+        if self._shelf is not None and sealed.place is not None:
+            still = {place for one in by for place in one.places}
+            gone = [place for place in sealed.places if place not in still]
+            if gone:
+                self._shelf.settle(sealed.place, gone)
         self.held_bytes += sum(one.batch.n_bytes for one in by) - sealed.batch.n_bytes
         self.settled += len(sealed) - sum(map(len, by))
 
-    def _empty(self) -> int:
-        """Forget everything; how many records that were."""
-        lost = self.held
+    def _keep(self) -> None:
+        """Put all that is in memory on the shelf, as far as it takes it."""
+        self._admit(self._batcher.seal())
+        for one in list(self._ready):
+            if self._shelf is not None and isinstance(one, Sealed):
+                one.unconfirmed = one.unconfirmed or one is self._on_wire or one.is_written or one.is_express
+                if one.unconfirmed:
+                    self._doubt(one)
+                shelved = self._shelf.back(one) if one.place is not None else self._shelf.put(one)
+                if shelved is not None:
+                    self._put_away(one, shelved)
+
+    def _empty(self, keep: bool = False) -> int:
+        """Forget everything, or, with `keep`, everything that does not lie on the shelf then; how many records are
+        lost by that."""
+        if keep:
+            self._keep()
+        lost = sum(len(one) for one in self._ready if not (keep and isinstance(one, Shelved))) + len(self._batcher)
+        if not keep and self._shelf is not None:
+            for one in self._ready:
+                if one.place is not None:
+                    self._shelf.settle(one.place, one.places)
         self._batcher.seal()
         self._ready = []
         self.held_bytes = 0

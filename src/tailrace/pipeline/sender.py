@@ -10,6 +10,7 @@ from tailrace.pipeline import ledger, messages, words
 from tailrace.pipeline.availability import Availability, Notice
 from tailrace.pipeline.batcher import SEPARATOR_BYTES, Entry
 from tailrace.pipeline.send_queue import SendQueue
+from tailrace.pipeline.shelf import Shelved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.messages import Outcome
     from tailrace.pipeline.sender_settings import SenderSettings
+    from tailrace.pipeline.shelf import Shelf
 
     # A record cut to a size and marked as cut, or None where that cannot be done.
     Truncate = Callable[[bytes, int], bytes | None]
@@ -50,6 +52,7 @@ class Sender(SendQueue):
         "_idempotent",
         "_is_hasty",
         "_isolates",
+        "_keeps",
         "_limits",
         "_repeated_free",
         "_row",
@@ -66,8 +69,9 @@ class Sender(SendQueue):
         idempotent: bool,
         settings: SenderSettings,
         truncate: Truncate | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
-        super().__init__(limits, settings.queue_max_bytes, settings.batch_max_age_s)
+        super().__init__(limits, settings.queue_max_bytes, settings.batch_max_age_s, shelf)
         self._row = row
         self._truncate = truncate
         self._is_hasty = False
@@ -76,6 +80,7 @@ class Sender(SendQueue):
         self._idempotent = idempotent
         self._settings = settings
         self._closing = False
+        self._keeps = False
         self._said: set[str] = set()
         self._dropped_at_start = 0
         self._isolates = True
@@ -99,7 +104,7 @@ class Sender(SendQueue):
             cut += entry is not whole
             if size > largest_bytes:
                 too_large.append(size)
-            elif not self.has_room(size):
+            elif not self._make_room(size):
                 too_many += 1
             else:
                 self.held_bytes += size
@@ -116,9 +121,10 @@ class Sender(SendQueue):
             fields: dict[str, object] = {"recordBytes": too_large[0], "maxBytes": self._limits.max_bytes}
             notices += self._once(ledger.RECORD_TOO_LARGE, "warn", "record is larger than a request may be", fields)
         if too_many:
-            self._row.drop(too_many, ledger.QUEUE_FULL)
-            fields = {"queueMaxBytes": self._max_bytes}
-            notices += self._once(ledger.QUEUE_FULL, "warn", "queue is full: the newest records are dropped", fields)
+            reason = ledger.QUEUE_FULL if self._shelf is None else self._shelf.refusal
+            self._row.drop(too_many, reason)
+            fields = {"queueMaxBytes": self._max_bytes, "reason": reason}
+            notices += self._once(reason, "warn", "queue is full: the newest records are dropped", fields)
         return notices
 
     def _fitting(self, entry: Entry, max_bytes: int) -> Entry:
@@ -150,18 +156,20 @@ class Sender(SendQueue):
         notice = self.availability.wait_expired(now_s)
         return [notice] if notice else []
 
-    def close(self) -> None:
-        """Last flush. Pauses are forgotten: the thread tries until nothing is left, or the shell gives up."""
+    def close(self, keep: bool = False) -> None:
+        """Last flush. Pauses are forgotten: the thread tries until nothing is left, or the shell gives up. With `keep`
+        what is held then is put on the shelf, for there will be another process of this environment."""
+        self._keeps = keep and self._shelf is not None
         self.flush()
         self._closing = True
         self.availability.attempt_now()
 
     def abandon(self) -> list[Notice]:
-        """The time is up: what is held is dropped, what is in flight no longer counts."""
+        """The time is up: what is held is dropped or kept on the shelf, what is in flight no longer counts."""
         if self.closed:
             return []
         self.closed = True
-        lost = self._empty()
+        lost = self._empty(self._keeps)
         if not lost:
             return []
         self._row.drop(lost, ledger.SHUTDOWN)
@@ -202,6 +210,7 @@ class Sender(SendQueue):
     def written(self, sealed: Sealed) -> None:
         """All of it is on the wire, and the reply is still to come."""
         sealed.is_written = True
+        self._doubt(sealed)
 
     def replied(
         self, outcome: Outcome, now_s: float, draw: float, sealed: Sealed | None = None, wall_s: float | None = None
@@ -242,6 +251,7 @@ class Sender(SendQueue):
             return []
         self._count_resent(one)
         one.unconfirmed = True
+        self._doubt(one)
         if is_stale and not self._repeated_free:
             self._repeated_free = True
             return []
@@ -264,7 +274,7 @@ class Sender(SendQueue):
         if self.closed or not self._ready:
             return None
         one = self._ready[0] if sealed is None else sealed
-        if not any(other is one for other in self._ready):
+        if isinstance(one, Shelved) or not any(other is one for other in self._ready):
             return None
         if one is self._on_wire:
             self._on_wire = None

@@ -141,13 +141,15 @@ def _open_private(path: str, dir_fd: int | None) -> int:
     try:
         posix.mkdir(path, _PRIVATE, dir_fd=dir_fd)
     except FileExistsError:
-        pass  # whose it is, and that it is no link, is looked at once it is open
+        existed = True  # whose it is, and that it is no link, shows when it is open
+    else:
+        existed = False
     fd = posix.open(path, _FOLDER_FLAGS, dir_fd=dir_fd)
     try:
         status = posix.fstat(fd)
         if status.st_uid != posix.geteuid():
             raise SpoolUnusableError(f"belongs to user {status.st_uid}, not to {posix.geteuid()}")
-        if status.st_mode & _OTHERS:
+        if existed and status.st_mode & _OTHERS:
             posix.fchmod(fd, _PRIVATE)
     except BaseException:
         posix.close(fd)

@@ -14,7 +14,8 @@ what it carries is still to be delivered: that takes no room on a full disk, and
 
 Numbers are big-endian. A frame's checksum covers kind, payload and the place in the file, and begins with the segment's
 salt: neither a frame that was moved nor one that somebody logged passes for one of ours. The state is outside of
-it: `LIVE` and `SETTLED` differ in every bit, so no single fault makes one of the other, and any other value is live.
+it: the values differ from each other in four bits at least, so no single fault makes one of another, and what is none
+of them is live. `DOUBTFUL` is a batch that was sent and not answered; `SETTLED` is one that has its outcome.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LIVE = 0x5A
+DOUBTFUL = 0x3C
 SETTLED = 0xA5
 
 _SIGNATURE = b"TRSP"
@@ -221,7 +223,7 @@ def _take_frame(batches: dict[int, FoundBatch], data: bytes, at: int, end: int, 
     batch.end = offset + end
     if kind == _BATCH:
         batch.count = 0 if is_settled else _number(data, begin + 4, 4)
-        batch.unconfirmed = bool(data[begin + 8] & _UNCONFIRMED)
+        batch.unconfirmed = bool(data[begin + 8] & _UNCONFIRMED) or data[at + STATE_AT] == DOUBTFUL
         batch.start = data[begin + 9 : end].decode("utf-8", "replace")
         return True
     place, seq, time_end = _number(data, begin + 4, 4), _number(data, begin + 8, 8), begin + 17 + data[begin + 16]
