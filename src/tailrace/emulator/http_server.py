@@ -337,7 +337,11 @@ class HttpServer:
             connection.abort()
         if self._socket is not None:
             self._drop_unaccepted(self._socket)
-            asyncio.get_running_loop().call_soon(self._admit, self._cuts)
+            loop = asyncio.get_running_loop()
+            if isinstance(loop, asyncio.BaseEventLoop):
+                loop.call_soon(self._admit, self._cuts)
+            else:  # uvloop makes the protocol as it accepts, and may accept a newcomer before that turn
+                self._admit(self._cuts)
 
     def _drop_unaccepted(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):  # none is left, or its client has gone
