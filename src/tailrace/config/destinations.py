@@ -8,7 +8,9 @@ from tailrace.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tailrace.config.tables import DestinationTable
 
     # What is allowed, where the value is not; None where it is.
     Check = Callable[[str], str | None]
@@ -49,12 +51,15 @@ class Scheme:
 class DestinationSpec:
     """One destination as asked for and found to be well formed. `setting` says where, `name` the URL without secrets.
 
-    `options` are the values of our own query keys that were given.
+    `options` are the values of our own query keys that were given. `table` is what a configuration file says beside
+    the URL, and `instead_of` the destination that this one stands in for while it is down.
     """
 
-    __slots__ = ("name", "options", "scheme", "setting", "url")
+    __slots__ = ("instead_of", "name", "options", "scheme", "setting", "table", "url")
 
     def __init__(self, name: str, scheme: str, url: Url, options: dict[str, str], setting: str) -> None:
+        self.table: DestinationTable | None = None
+        self.instead_of: DestinationSpec | None = None
         self.name = name
         self.scheme = scheme
         self.url = url
@@ -66,37 +71,93 @@ class DestinationSpec:
 
 
 class Destinations:
-    """The destinations that can be used, in the order given, and what is wrong with the others."""
+    """The destinations that can be used, in the order given, and what is wrong with the others (`problems`).
 
-    __slots__ = ("problems", "specs")
+    `faults` are wrong words about destinations that can be used all the same.
+    """
+
+    __slots__ = ("faults", "problems", "specs")
 
     def __init__(self) -> None:
         self.specs: list[DestinationSpec] = []
         self.problems: list[ConfigError] = []
+        self.faults: list[ConfigError] = []
 
 
-def load_destinations(environ: Mapping[str, str], schemes: Mapping[str, Scheme]) -> Destinations:
-    """Destinations from `TAILRACE_DESTINATIONS` (URLs separated by blanks), or else `S3_BUCKET_NAME` (one bucket).
+def load_destinations(
+    environ: Mapping[str, str], schemes: Mapping[str, Scheme], tables: Sequence[DestinationTable] = ()
+) -> Destinations:
+    """Destinations from `TAILRACE_DESTINATIONS` (URLs separated by blanks), or else a file's `tables`, or else
+    `S3_BUCKET_NAME` (one bucket): a function may have that variable for purposes of its own.
 
     One bad entry never takes the others with it. With nothing set both lists are empty.
     """
     result = Destinations()
-    entries = environ.get(VARIABLE, "").split()
-    if entries:
-        places = [(entry, f"{VARIABLE}, {ordinal(index)} entry") for index, entry in enumerate(entries)]
-    else:
-        places = _from_bucket(environ.get(BUCKET_VARIABLE, "").strip(), result.problems)
     seen: dict[str, str] = {}
-    for entry, place in places:
+    for entry, place, table in _entries(environ, tables, result.problems):
         try:
             if entry in seen:
                 raise ConfigError(place, f"it is the same as {seen[entry]}", "each destination is written once")
             seen[entry] = place
-            result.specs.append(_parse_entry(entry, place, schemes))
+            spec = _parse_entry(entry, place, schemes)
+            spec.table = table
+            result.specs.append(spec)
         except ConfigError as problem:
             result.problems.append(problem)
     _make_names_unique(result.specs)
+    _connect(result.specs, tables, result.faults)
     return result
+
+
+def _entries(
+    environ: Mapping[str, str], tables: Sequence[DestinationTable], problems: list[ConfigError]
+) -> list[tuple[str, str, DestinationTable | None]]:
+    """What is asked for, as (URL, where, the file's table)."""
+    entries = environ.get(VARIABLE, "").split()
+    if entries:
+        return [(entry, f"{VARIABLE}, {ordinal(index)} entry", None) for index, entry in enumerate(entries)]
+    if tables:
+        return [(table.url, table.place, table) for table in tables]
+    bucket = _from_bucket(environ.get(BUCKET_VARIABLE, "").strip(), problems)
+    return [(entry, place, None) for entry, place in bucket]
+
+
+def _connect(specs: list[DestinationSpec], tables: Sequence[DestinationTable], faults: list[ConfigError]) -> None:
+    """Find whom each stands in for. A name that leads nowhere, or in a circle, is a fault: the destination then gets
+    every record."""
+    labels = {spec.table.label: spec for spec in specs if spec.table is not None and spec.table.label}
+    for spec in specs:
+        table = spec.table
+        if table is None or table.failover_for is None:
+            continue
+        first = labels.get(table.failover_for)
+        place = f"{table.place}, failover_for"
+        if first is None:
+            known = f"known: {', '.join(sorted(filter(None, labels)))}" if labels else "no destination has a name"
+            faults.append(ConfigError(place, f'no usable destination is called "{table.failover_for}"', known))
+        elif _leads_to(first, spec):
+            faults.append(ConfigError(place, "it stands in for itself", "the first of a row stands in for nobody"))
+        else:
+            spec.instead_of = first
+    _refuse_twins(tables, faults)
+
+
+def _leads_to(spec: DestinationSpec, end: DestinationSpec) -> bool:
+    current: DestinationSpec | None = spec
+    while current is not None:
+        if current is end:
+            return True
+        current = current.instead_of
+    return False
+
+
+def _refuse_twins(tables: Sequence[DestinationTable], faults: list[ConfigError]) -> None:
+    seen: set[str] = set()
+    for table in tables:
+        if table.label in seen:
+            faults.append(ConfigError(f"{table.place}, name", f'"{table.label}" is taken', "each has its own name"))
+        if table.label is not None:
+            seen.add(table.label)
 
 
 def _from_bucket(bucket: str, problems: list[ConfigError]) -> list[tuple[str, str]]:

@@ -58,35 +58,24 @@ class FlushStrategy:
         return f"FlushStrategy({self.policy!r}, {self.interval_ms!r})"
 
 
-def load_flush_strategy(environ: Mapping[str, str], problems: list[ConfigError]) -> tuple[FlushStrategy, str]:
-    """The strategy and the variable that it came from (empty: the default). Ours wins over Datadog's. A value that is
-    not understood joins `problems`, and the default is used."""
-    for variable in (VARIABLE, DATADOG_VARIABLE):
-        text = environ.get(variable, "").strip()
-        if text:
-            try:
-                return parse_flush_strategy(text, variable), variable
-            except ConfigError as problem:
-                problems.append(problem)
-                return FlushStrategy(), ""
-    return FlushStrategy(), ""
+def flush_variable(values: Mapping[str, str]) -> str:
+    """The variable that says the strategy, or nothing. Ours wins over Datadog's."""
+    return next((variable for variable in (VARIABLE, DATADOG_VARIABLE) if values.get(variable, "").strip()), "")
 
 
-def parse_flush_strategy(text: str, variable: str = VARIABLE) -> FlushStrategy:
-    """Both grammars, whatever the variable. Raises `ConfigError`."""
+def parse_flush_strategy(text: str, variable: str = VARIABLE, instead: str = ADAPTIVE) -> FlushStrategy:
+    """Both grammars, whatever the variable. Raises `ConfigError`, which says what is used `instead`."""
     word, comma, number = (part.strip() for part in text.lower().partition(","))
     policy = _NAMES.get(word)
     shown = '"' + ascii(text)[1:-1][:60] + '"'
     if policy is None:
         found = f"unknown flush policy {shown}{suggestion(word, _NAMES)}"
-        raise ConfigError(variable, found, f"{_ALLOWED}; {ADAPTIVE} is used")
+        raise ConfigError(variable, found, f"{_ALLOWED}; {instead} is used")
     if not comma:
         return FlushStrategy(policy, _DEFAULT_INTERVALS_MS.get(policy))
     if policy == ADAPTIVE:
-        raise ConfigError(
-            variable, f"{shown} has an interval, and {word} takes none", f"{_ALLOWED}; {ADAPTIVE} is used"
-        )
+        raise ConfigError(variable, f"{shown} has an interval, and {word} takes none", f"{_ALLOWED}; {instead} is used")
     is_number = number.isascii() and number.isdigit() and len(number) <= 12
     if not is_number or not 1 <= int(number) <= _LONGEST_INTERVAL_MS:
-        raise ConfigError(variable, f"{shown} has no usable interval", f"{_ALLOWED}; {ADAPTIVE} is used")
+        raise ConfigError(variable, f"{shown} has no usable interval", f"{_ALLOWED}; {instead} is used")
     return FlushStrategy(policy, int(number))

@@ -30,6 +30,10 @@ class HttpHeaders:
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and any(name.lower() == own.lower() for own, _ in self.pairs)
 
+    def with_others(self, others: HttpHeaders) -> HttpHeaders:
+        """These and `others`, which win where both have one of the same name."""
+        return HttpHeaders((*(pair for pair in self.pairs if pair[0] not in others), *others.pairs))
+
 
 def parse_headers(text: str, setting: str, problems: list[ConfigError]) -> HttpHeaders:
     """`text` holds ``Name: value``, one a line; blank lines are skipped.
@@ -57,6 +61,13 @@ def _parse_line(line: str, place: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon:
         raise ConfigError(place, "it has no colon", "write Name: value, one header a line")
+    return header_pair(name, value, place)
+
+
+def header_pair(name: str, value: str, place: str) -> tuple[str, str]:
+    """One header, checked. Raises `ConfigError` for `place`, without its text."""
+    if any(ch != "\t" and not " " <= ch <= "~" for ch in name + value):
+        raise ConfigError(place, "a control or non-ASCII character stands in it", "one header a line, in ASCII")
     if not name or not _TOKEN.issuperset(name):
         raise ConfigError(place, "its name holds characters that no header name may hold", "write Name: value")
     if name.lower() in RESERVED_HEADERS:

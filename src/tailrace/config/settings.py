@@ -1,15 +1,19 @@
-"""The agent's settings from its environment. Fail open: a bad value is named once and the default used."""
+"""The agent's settings from all that may say them. Fail open: what cannot be used is named once and changes nothing."""
 
 from __future__ import annotations
 
-from tailrace.config.flush import FlushStrategy, load_flush_strategy
+from tailrace.config.flush import FlushStrategy, flush_variable, parse_flush_strategy
 from tailrace.config.headers import HttpHeaders, parse_headers
+from tailrace.config.layers import DEFAULT, ENVIRONMENT, OPTION, Layer
 from tailrace.config.wording import closest, suggestion
 from tailrace.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tailrace.config.file import ConfigFile
+    from tailrace.config.tables import DestinationTable, MaskSpec
 
 RECORD_TYPES = ("platform", "function", "extension")
 DEFAULT_TYPES = ("platform", "function")
@@ -34,10 +38,15 @@ SETTINGS = (
     "TAILRACE_TYPES",
     "TAILRACE_LISTEN_HOST",
     "TAILRACE_SPOOL_DIR",
+    "TAILRACE_MASK",
+    "TAILRACE_MASK_KEYS",
+    "TAILRACE_CONFIG_FILE",
 )
 """Every variable of ours. The last one is where records that wait will lie on disk; nothing is written there yet."""
 
 CONFIG_FILE = "TAILRACE_CONFIG_FILE"
+AT_START_ONLY = (CONFIG_FILE, "TAILRACE_LISTEN_HOST")
+"""What is needed before a file could be read."""
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")
 
 
@@ -49,16 +58,21 @@ class Settings:
     longest wait for the wire, `settle_ms` the wait for late records there, `margin_ms` the distance kept from the
     invocation's deadline, `steady_after` intervals of at most `steady_ms` between invocations make them overlap
     their deliveries;
-    `queue_max_bytes` bounds what each destination may hold. `problems` name the values that could not be used.
+    `queue_max_bytes` bounds what each destination may hold. `destination_tables` are those of a file; `mask_specs` the
+    rules of masking, and with `masks_unknown` there may be more that nobody could read. `problems` name the values
+    that could not be used.
     """
 
     __slots__ = (
         "_sources",
+        "destination_tables",
         "end_wait_ms",
         "flush",
         "http_headers",
         "listen_host",
         "margin_ms",
+        "mask_specs",
+        "masks_unknown",
         "problems",
         "queue_max_bytes",
         "reply_wait_ms",
@@ -82,86 +96,138 @@ class Settings:
         self.steady_after = 20
         self.margin_ms = 100
         self.queue_max_bytes = 8_388_608
+        self.destination_tables: list[DestinationTable] = []
+        self.mask_specs: list[MaskSpec] = []
+        self.masks_unknown = False
         self.problems: list[ConfigError] = []
         self._sources: dict[str, str] = {}
 
     def source_of(self, name: str) -> str:
-        """Where the value of the attribute `name` came from: ``default`` or ``environment variable X``."""
-        return self._sources.get(name, "default")
+        """Where the value of the attribute `name` came from: ``default``, ``environment variable X``, ``FILE: key`` or
+        ``option --env X``."""
+        return self._sources.get(name, DEFAULT)
 
-    def _set(self, name: str, value: object, variable: str) -> None:
+    def _set(self, name: str, value: object, source: str) -> None:
         setattr(self, name, value)
-        self._sources[name] = f"environment variable {variable}"
+        self._sources[name] = source
+
+    def _standing(self, name: str, shown: object) -> str:
+        """What holds where a value of `name` cannot be used."""
+        source = self._sources.get(name)
+        return f"the default {shown} is used" if source is None else f"{shown} is used, from {source}"
 
 
-def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Settings from `environ`. Never raises for a value: see `Settings.problems`. A blank value counts as not set."""
+def load_settings(
+    environ: Mapping[str, str], file: ConfigFile | None = None, options: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings from the defaults, `file`, `environ` and the command line's `options`, the later ones winning.
+
+    Never raises for a value: see `Settings.problems`. A blank value counts as not set. Masks do not replace each other:
+    all that are asked for anywhere hold.
+    """
     settings = Settings()
-    for variable, (name, default, least, most) in _NUMBERS.items():
-        text = environ.get(variable, "").strip()
+    layers = [] if file is None else [file.layer]
+    layers.append(Layer(environ, ENVIRONMENT))
+    if options:
+        layers.append(Layer(options, OPTION))
+    if file is not None:
+        _take_tables(settings, file)
+    for layer in layers:
+        _load_layer(settings, layer)
+        _look_for_slips(settings, layer.values)
+    return settings
+
+
+def _take_tables(settings: Settings, file: ConfigFile) -> None:
+    tables = file.tables
+    settings.problems += tables.problems
+    settings.destination_tables = tables.destinations
+    settings.mask_specs += tables.masks
+    settings.masks_unknown = tables.masks_unknown
+    if tables.headers.pairs:
+        settings._set("http_headers", tables.headers, f"{file.path}: http_headers")
+
+
+def _load_layer(settings: Settings, layer: Layer) -> None:
+    for variable, (name, _, least, most) in _NUMBERS.items():
+        text = layer.text(variable)
         if text:
             number = _whole_number(text)
             if number is None or not least <= number <= most:
-                settings.problems.append(_not_a_number(variable, text, default, least, most))
+                found = f"{_quoted(text)} is not a whole number from {least} to {most}"
+                remedy = settings._standing(name, getattr(settings, name))
+                settings.problems.append(ConfigError(layer.place(variable), found, remedy))
             else:
-                settings._set(name, number, variable)
-    strategy, variable = load_flush_strategy(environ, settings.problems)
-    if variable:
-        settings._set("flush", strategy, variable)
-    _load_types(settings, environ.get("TAILRACE_TYPES", ""))
-    _load_listen_host(settings, environ.get("TAILRACE_LISTEN_HOST", "").strip())
-    _load_headers(settings, environ.get("TAILRACE_HTTP_HEADERS", ""))
-    _look_for_slips(settings, environ)
-    return settings
+                settings._set(name, number, layer.source(variable))
+    _load_flush(settings, layer)
+    _load_types(settings, layer)
+    _load_listen_host(settings, layer)
+    _load_headers(settings, layer)
+    _load_masks(settings, layer)
 
 
 def _whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
 
 
-def _not_a_number(variable: str, text: str, default: int, least: int, most: int) -> ConfigError:
-    return ConfigError(
-        variable,
-        f"{_quoted(text)} is not a whole number from {least} to {most}",
-        f"the default {default} is used",
-    )
+def _load_flush(settings: Settings, layer: Layer) -> None:
+    variable = flush_variable(layer.values)
+    if variable:
+        try:
+            strategy = parse_flush_strategy(layer.text(variable), layer.place(variable), settings.flush.policy)
+            settings._set("flush", strategy, layer.source(variable))
+        except ConfigError as problem:
+            settings.problems.append(problem)
 
 
-def _load_types(settings: Settings, text: str) -> None:
-    words = text.replace(",", " ").lower().split()
+def _load_types(settings: Settings, layer: Layer) -> None:
+    words = layer.text("TAILRACE_TYPES").replace(",", " ").lower().split()
     unknown = [word for word in words if word not in RECORD_TYPES]
     if unknown:
         found = f"unknown type {_quoted(unknown[0])}{suggestion(unknown[0], RECORD_TYPES)}"
-        remedy = f"known: {', '.join(RECORD_TYPES)}; the default {','.join(DEFAULT_TYPES)} is used"
-        settings.problems.append(ConfigError("TAILRACE_TYPES", found, remedy))
+        remedy = f"known: {', '.join(RECORD_TYPES)}; {settings._standing('types', ','.join(settings.types))}"
+        settings.problems.append(ConfigError(layer.place("TAILRACE_TYPES"), found, remedy))
     elif words:
-        settings._set("types", tuple(kind for kind in RECORD_TYPES if kind in words), "TAILRACE_TYPES")
+        types = tuple(kind for kind in RECORD_TYPES if kind in words)
+        settings._set("types", types, layer.source("TAILRACE_TYPES"))
 
 
-def _load_listen_host(settings: Settings, text: str) -> None:
+def _load_listen_host(settings: Settings, layer: Layer) -> None:
+    text = layer.text("TAILRACE_LISTEN_HOST")
     if not text:
         return
     if not _HOST.issuperset(text):
         found = f"{_quoted(text)} is neither an IPv4 address nor a host name"
         remedy = f"the default {DEFAULT_LISTEN_HOST} is used"
-        settings.problems.append(ConfigError("TAILRACE_LISTEN_HOST", found, remedy))
+        settings.problems.append(ConfigError(layer.place("TAILRACE_LISTEN_HOST"), found, remedy))
     else:
-        settings._set("listen_host", text, "TAILRACE_LISTEN_HOST")
+        settings._set("listen_host", text, layer.source("TAILRACE_LISTEN_HOST"))
 
 
-def _load_headers(settings: Settings, text: str) -> None:
+def _load_headers(settings: Settings, layer: Layer) -> None:
+    text = layer.values.get("TAILRACE_HTTP_HEADERS", "")
     if text.strip():
-        headers = parse_headers(text, "TAILRACE_HTTP_HEADERS", settings.problems)
-        settings._set("http_headers", headers, "TAILRACE_HTTP_HEADERS")
+        headers = parse_headers(text, layer.place("TAILRACE_HTTP_HEADERS"), settings.problems)
+        settings._set("http_headers", headers, layer.source("TAILRACE_HTTP_HEADERS"))
+
+
+def _load_masks(settings: Settings, layer: Layer) -> None:
+    """Built-in rules by name, and names of members whose values are masked."""
+    rules = layer.text("TAILRACE_MASK").replace(",", " ").split()
+    keys = layer.text("TAILRACE_MASK_KEYS").replace(",", " ").split()
+    if rules or keys:
+        from tailrace.config.tables import MaskSpec
+
+        source = layer.place("TAILRACE_MASK")
+        settings.mask_specs += [MaskSpec(source, rule, rule=rule) for rule in rules]
+        if keys:
+            settings.mask_specs.append(MaskSpec(layer.place("TAILRACE_MASK_KEYS"), "keys", keys=tuple(keys)))
 
 
 def _look_for_slips(settings: Settings, environ: Mapping[str, str]) -> None:
     """A name one slip away from a setting, of which nothing is set: somebody waits for an effect that never comes."""
     for variable in environ:
-        if variable == CONFIG_FILE:
-            found = "configuration files are not read by this version"
-            settings.problems.append(ConfigError(CONFIG_FILE, found, "set environment variables instead"))
-        elif variable.startswith("TAILRACE") and variable not in SETTINGS:
+        if variable.startswith("TAILRACE") and variable not in SETTINGS:
             meant = closest(variable, SETTINGS, limit=1)
             if meant and meant not in environ:
                 settings.problems.append(ConfigError(variable, "there is no such setting", f"did you mean {meant}?"))

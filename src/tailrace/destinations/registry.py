@@ -110,27 +110,34 @@ SCHEMES: dict[str, Scheme] = {
 
 
 class Built:
-    """The destinations that stand, with what is to be said about them once, and what is wrong with the others."""
+    """The destinations that stand, with what is to be said about them once, and what is wrong with the others.
 
-    __slots__ = ("destinations", "problems", "warnings")
+    `specs` say for each destination how it was asked for. `faults` are wrong words about those that stand.
+    """
+
+    __slots__ = ("destinations", "faults", "problems", "specs", "warnings")
 
     def __init__(self) -> None:
         self.destinations: list[Destination] = []
+        self.specs: list[DestinationSpec] = []
         self.problems: list[ConfigError] = []
+        self.faults: list[ConfigError] = []
         self.warnings: list[str] = []
 
 
 def build_destinations(environ: Mapping[str, str], settings: Settings) -> Built:
     """Every destination that `environ` asks for and that can be made. Never raises for a setting."""
-    wanted = load_destinations(environ, SCHEMES)
+    wanted = load_destinations(environ, SCHEMES, settings.destination_tables)
     built = Built()
     built.problems += wanted.problems
+    built.faults += wanted.faults
     for spec in wanted.specs:
         try:
             built.destinations.append(_create(spec, environ, settings))
         except ConfigError as problem:
             built.problems.append(problem)
         else:
+            built.specs.append(spec)
             built.warnings += _warnings_about(spec)
     return built
 
@@ -148,12 +155,15 @@ def _create(spec: DestinationSpec, environ: Mapping[str, str], settings: Setting
         return _create_stdout(spec, settings)
     from tailrace.destinations import http
 
-    return http.create(spec, settings.http_headers)
+    own = spec.table.headers if spec.table is not None else None
+    return http.create(spec, settings.http_headers if own is None else settings.http_headers.with_others(own))
 
 
 def _create_stdout(spec: DestinationSpec, settings: Settings) -> Destination:
     """What the agent prints comes back as records of type extension: shipping those there would never end."""
-    if "extension" in settings.types:
+    asked = spec.table.filter if spec.table is not None else None
+    types = asked.types if asked is not None and asked.types is not None else settings.types
+    if "extension" in types:
         found = "stdout cannot take records of type extension: each line would come back as another record"
         raise ConfigError(spec.setting, found, "take extension out of TAILRACE_TYPES, or choose another destination")
     from tailrace.destinations import stdout

@@ -19,7 +19,7 @@ class Attributor:
     Platform events name their request themselves. A function's line belongs to the invocation between whose
     platform.start and platform.runtimeDone it came. The pipes of the function are slower than the platform's own
     events: a line that comes after runtimeDone, but is not later by its own time, still belongs to it.
-    A line that is an object with a `requestId` of its own belongs to that where there was such an invocation: the
+    A line that names a request itself (see `own_request_id`) belongs to that where there was such an invocation: the
     member may also be the customer's word for something else, and then order knows better. Everything else stays
     without.
 
@@ -41,7 +41,7 @@ class Attributor:
             record.request_id = request_id_of(record.event)
             self._follow(record)
             return
-        own = _own_request_id(record.event)
+        own = own_request_id(record.event)
         record.request_id = own
         if record.type == "function" and not self._concurrent and own not in self._started:
             record.request_id = self._by_order(record.time) or own
@@ -78,7 +78,30 @@ class Attributor:
         return self._done if belongs_to_done and time < self._start_time else self._current
 
 
-def _own_request_id(event: object) -> str | None:
+# How runtimes and the libraries around them call it, in JSON lines (lambda-platform.md 8).
+_MEMBERS = ("requestId", "AWSRequestId", "awsRequestId", "aws_request_id", "function_request_id")
+_ID_LENGTH = 36  # of a UUID with its dashes
+_HEAD_CHARACTERS = 200
+
+
+def own_request_id(event: object) -> str | None:
+    """The request that a line names itself: a member of an object, or a field of the text formats of the runtimes for
+    Python (``[LEVEL]<tab>time<tab>id<tab>message``) and Node.js (``time<tab>id<tab>LEVEL<tab>message``)."""
     line = event.get("record") if isinstance(event, dict) else None
-    own = line.get("requestId") if isinstance(line, dict) else None
-    return own if isinstance(own, str) and own else None
+    if isinstance(line, str):
+        return _of_text(line)
+    if not isinstance(line, dict):
+        return None
+    for member in _MEMBERS:
+        own = line.get(member)
+        if isinstance(own, str) and own:
+            return own
+    return None
+
+
+def _of_text(line: str) -> str | None:
+    fields = line[:_HEAD_CHARACTERS].split("\t", 3)
+    if len(fields) < 4:
+        return None
+    own = fields[2] if line.startswith("[") else fields[1]
+    return own if len(own) == _ID_LENGTH and own.count("-") == 4 and own.replace("-", "").isalnum() else None

@@ -104,6 +104,39 @@ def test_order_says_nothing_where_invocations_run_at_once() -> None:
     assert stamped(platform("platform.start", "a"), line(), own, concurrent=True) == ["a", None, "b"]
 
 
+A, B = ("5b1d9f2e-3c4d-4e5f-8a9b-0c1d2e3f4a5b", "6c2e0a3f-4d5e-4f60-9bac-1d2e3f4a5b6c")
+
+
+@pytest.mark.parametrize(
+    ("content", "own"),
+    [
+        ({"AWSRequestId": B}, B),
+        ({"awsRequestId": B}, B),
+        ({"aws_request_id": B}, B),
+        ({"function_request_id": B}, B),
+        ({"AWSRequestId": "", "requestId": 3}, None),
+        (f"[ERROR]\t2026-11-20T21:00:00.000Z\t{B}\tno stock", B),
+        (f"2026-11-20T21:00:00.000Z\t{B}\tINFO\tsold", B),
+        ("2026-11-20T21:00:00.000Z\tundefined\tINFO\tsold", None),
+        (f"a\t{B[:-1]}\tb\tc", None),
+        (f"a\t{B}", None),
+        (f"sold in {B}", None),
+        ("a\tb\tc\td", None),
+        (["requestId", B], None),
+    ],
+)
+def test_where_invocations_run_at_once_a_line_belongs_to_the_request_it_names_and_to_none_other(
+    content: object, own: str | None
+) -> None:
+    assert stamped(platform("platform.start", A), platform("platform.start", B), line(content), concurrent=True) == [
+        A,
+        B,
+        own,
+    ]
+    # one after the other: what it names where that ran, else by order
+    assert stamped(platform("platform.start", B), platform("platform.start", A), line(content))[-1] == (own or A)
+
+
 @pytest.mark.parametrize("request_id", [None, 7, "", [], {}])
 def test_an_odd_request_id_of_a_platform_event_changes_nothing(request_id: object) -> None:
     assert stamped(platform("platform.start", "a"), platform("platform.start", request_id), line()) == ["a", None, "a"]
