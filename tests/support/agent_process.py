@@ -58,6 +58,7 @@ class AgentProcess:
             env={
                 "AWS_LAMBDA_RUNTIME_API": address,
                 "TAILRACE_LISTEN_HOST": "127.0.0.1",
+                "TAILRACE_SPOOL_DIR": str(opt.parent / "spool"),
                 "AWS_REGION": "eu-west-1",
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
                 "PATH": f"{PYTHON.parent}:/usr/bin:/bin",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tailrace.agent.diagnostics import Diagnostics
     from tailrace.agent.lifecycle import Lifecycle, Step
     from tailrace.clock import Clock
+    from tailrace.pipeline.account import Account
     from tailrace.pipeline.fanout import Fanout
     from tailrace.pipeline.intake import Intake
     from tailrace.pipeline.ledger import Ledger
@@ -42,6 +43,7 @@ class App:
     """
 
     __slots__ = (
+        "_account",
         "_clock",
         "_diagnostics",
         "_fanout",
@@ -65,7 +67,9 @@ class App:
         clock: Clock,
         diagnostics: Diagnostics,
         thawed: Callable[[], None] | None = None,
+        account: Account | None = None,
     ) -> None:
+        self._account = account
         self._lifecycle = lifecycle
         self._listener = listener
         self._intake = intake
@@ -111,7 +115,7 @@ class App:
             came = self._carry_out(step)
             step = self._lifecycle.after(step, came, self._clock.monotonic_s(), self._fanout.any_up)
         if isinstance(step, CloseAndLeave):
-            self.close(step.until_s)
+            self.close(step.until_s, step.keep)
 
     def _carry_out(self, step: Step) -> bool:
         wait_s = max(0.0, step.until_s - self._clock.monotonic_s())
@@ -136,8 +140,9 @@ class App:
             self._fanout.request_flush()
         return self._fanout.wait_written(step.until_s)
 
-    def close(self, until_s: float) -> None:
-        """Deliver the rest by `until_s` and write the ledger, the last line on standard output, come what may.
+    def close(self, until_s: float, keep: bool = False) -> None:
+        """Deliver the rest by `until_s` and write the ledger, the last line on standard output, come what may. With
+        `keep` what cannot be delivered by then is left on disk, for the next process.
 
         Telemetry is taken in while the first flush runs. Then the door is shut, so that whatever was acknowledged
         has its outcome in the ledger.
@@ -146,8 +151,10 @@ class App:
             self._fanout.request_flush()
             self._fanout.wait_drained(until_s - LAST_CALL_S, full=False)
             self._stop_receiving(until_s)
-            self._fanout.close(until_s)
+            self._fanout.close(until_s, keep)
         finally:
+            if self._account is not None:
+                self._account.close()
             self._diagnostics.last_line(self._ledger.line_object())
 
     def _stop_receiving(self, until_s: float) -> None:

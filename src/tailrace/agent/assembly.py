@@ -9,6 +9,7 @@ from tailrace.agent.app import App
 from tailrace.agent.diagnostics import Diagnostics
 from tailrace.agent.lifecycle import Lifecycle
 from tailrace.agent.output import LineOutput
+from tailrace.agent.spooling import open_spooling
 from tailrace.agent.threads import Threads
 from tailrace.clock import SystemClock
 from tailrace.config.settings import load_settings
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Mapping
 
+    from tailrace.agent.spooling import Spooling
     from tailrace.clock import Clock
     from tailrace.config.settings import Settings
 
@@ -60,12 +62,14 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
             diagnostics("warn", str(problem))
     resource = resource_of(register_reply, environ)
     ledger = Ledger()
-    fanout = build_fanout(environ, settings, resource, ledger, clock, diagnostics)
+    spooling = open_spooling(environ, settings, resource, ledger, clock, diagnostics)
+    fanout = build_fanout(environ, settings, resource, ledger, clock, diagnostics, spooling)
+    spooling.go_on(ledger, fanout.exporters)
     progress = Progress(clock)
-    intake = Intake(ledger, progress, clock)
+    intake = Intake(ledger, progress, clock, account=spooling.account)
     initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "")
     attributor = Attributor(concurrent=initialization == MANAGED_INSTANCES)
-    worker = Worker(intake, fanout, ledger, attributor, progress, settings.types, diagnostics)
+    worker = Worker(intake, fanout, ledger, attributor, progress, settings.types, diagnostics, spooling.account)
     fanout.start(threads.keep_running)
     threads.keep_running(worker.run)
     return App(
@@ -78,6 +82,7 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
         clock=clock,
         diagnostics=diagnostics,
         thawed=(lambda: _renew(resource, fanout)) if initialization == SNAP_START else None,
+        account=spooling.account,
     )
 
 
@@ -88,6 +93,7 @@ def build_fanout(
     ledger: Ledger,
     clock: Clock,
     diagnostics: Diagnostics,
+    spooling: Spooling | None = None,
 ) -> Fanout:
     """Every destination that can be built, each with its queue and transport. The others are said once, and count
     what they miss in rows named for the setting that is wrong."""
@@ -101,19 +107,23 @@ def build_fanout(
             "warn",
             "no destination is configured: set TAILRACE_DESTINATIONS or S3_BUCKET_NAME; every record is dropped",
         )
+    note = spooling.account.note if spooling is not None and spooling.account is not None else None
+    rows = [(destination, ledger.open_row(destination.name)) for destination in built.destinations]
     exporters = [
         Exporter(
             destination,
             CompositeTransport(clock, environ),
-            ledger.open_row(destination.name),
+            row,
             resource,
             clock,
             draw,
             diagnostics,
             SenderSettings(queue_max_bytes=settings.queue_max_bytes, batch_max_age_s=batch_max_age_s(settings)),
             lambda: CompositeTransport(clock, environ),
+            spooling.shelf(row) if spooling is not None else None,
+            note,
         )
-        for destination in built.destinations
+        for destination, row in rows
     ]
     return Fanout(exporters, ledger, clock, [ledger.open_row(problem.setting) for problem in built.problems])
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 INVOKE = "INVOKE"
 SHUTDOWN = "SHUTDOWN"
+# After this the environment is gone; after `timeout` and `failure` it goes on with new processes.
+SPINDOWN = "spindown"
 
 # Where an event states no deadline: the whole shutdown phase has this long (lambda-platform.md 4.6).
 UNSTATED_DEADLINE_S = 2.0
@@ -137,9 +139,14 @@ class CallNext(Step):
 
 
 class CloseAndLeave(Step):
-    """Send everything for the last time, write the ledger, leave the process."""
+    """Send everything for the last time, write the ledger, leave the process. With `keep` the environment stays, and
+    another process of it will find what lies on its storage (lambda-platform.md 4.7)."""
 
-    __slots__ = ()
+    __slots__ = ("keep",)
+
+    def __init__(self, until_s: float, keep: bool = False) -> None:
+        super().__init__(until_s)
+        self.keep = keep
 
 
 class Lifecycle:
@@ -216,4 +223,4 @@ class Lifecycle:
 
     def _close(self, now_s: float) -> Step:
         wait_s = self._policy.shutdown_wait_s(now_s, self._event.deadline_s)
-        return CloseAndLeave(now_s + max(LAST_TRY_S, wait_s))
+        return CloseAndLeave(now_s + max(LAST_TRY_S, wait_s), keep=self._event.reason != SPINDOWN)

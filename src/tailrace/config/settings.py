@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RECORD_TYPES = ("platform", "function", "extension")
 DEFAULT_TYPES = ("platform", "function")
+DEFAULT_SPOOL_DIR = "/tmp/tailrace"  # noqa: S108 - an environment has its own, and what lies there is looked at first
 DEFAULT_LISTEN_HOST = "0.0.0.0"  # noqa: S104 - the platform delivers to a name of the sandbox, not to loopback
 
 # name of the variable: attribute, default, least, most
@@ -29,6 +30,8 @@ _NUMBERS = {
     "TAILRACE_STEADY_AFTER": ("steady_after", 20, 1, 1_000_000),
     "TAILRACE_MARGIN_MS": ("margin_ms", 100, 0, 60_000),
     "TAILRACE_QUEUE_MAX_BYTES": ("queue_max_bytes", 8_388_608, 65_536, 1_073_741_824),
+    "TAILRACE_SPOOL_MAX_BYTES": ("spool_max_bytes", 67_108_864, 0, 10_737_418_240),
+    "TAILRACE_SPOOL_MAX_AGE_S": ("spool_max_age_s", 86_400, 1, 31_536_000),
 }
 SETTINGS = (
     *_NUMBERS,
@@ -42,7 +45,7 @@ SETTINGS = (
     "TAILRACE_MASK_KEYS",
     "TAILRACE_CONFIG_FILE",
 )
-"""Every variable of ours. The last one is where records that wait will lie on disk; nothing is written there yet."""
+"""Every variable of ours."""
 
 CONFIG_FILE = "TAILRACE_CONFIG_FILE"
 AT_START_ONLY = (CONFIG_FILE, "TAILRACE_LISTEN_HOST")
@@ -58,9 +61,10 @@ class Settings:
     longest wait for the wire, `settle_ms` the wait for late records there, `margin_ms` the distance kept from the
     invocation's deadline, `steady_after` intervals of at most `steady_ms` between invocations make them overlap
     their deliveries;
-    `queue_max_bytes` bounds what each destination may hold. `destination_tables` are those of a file; `mask_specs` the
-    rules of masking, and with `masks_unknown` there may be more that nobody could read. `problems` name the values
-    that could not be used.
+    `queue_max_bytes` bounds what each destination may hold in memory, `spool_max_bytes` what all of them have on disk
+    below `spool_dir`, and `spool_max_age_s` how long it lies there. `destination_tables` are those of a file;
+    `mask_specs` the rules of masking, and with `masks_unknown` there may be more that nobody could read. `problems`
+    name the values that could not be used.
     """
 
     __slots__ = (
@@ -77,6 +81,9 @@ class Settings:
         "queue_max_bytes",
         "reply_wait_ms",
         "settle_ms",
+        "spool_dir",
+        "spool_max_age_s",
+        "spool_max_bytes",
         "steady_after",
         "steady_ms",
         "types",
@@ -96,6 +103,9 @@ class Settings:
         self.steady_after = 20
         self.margin_ms = 100
         self.queue_max_bytes = 8_388_608
+        self.spool_dir = DEFAULT_SPOOL_DIR
+        self.spool_max_bytes = 67_108_864
+        self.spool_max_age_s = 86_400
         self.destination_tables: list[DestinationTable] = []
         self.mask_specs: list[MaskSpec] = []
         self.masks_unknown = False
@@ -163,6 +173,7 @@ def _load_layer(settings: Settings, layer: Layer) -> None:
     _load_types(settings, layer)
     _load_listen_host(settings, layer)
     _load_headers(settings, layer)
+    _load_spool_dir(settings, layer)
     _load_masks(settings, layer)
 
 
@@ -202,6 +213,16 @@ def _load_listen_host(settings: Settings, layer: Layer) -> None:
         settings.problems.append(ConfigError(layer.place("TAILRACE_LISTEN_HOST"), found, remedy))
     else:
         settings._set("listen_host", text, layer.source("TAILRACE_LISTEN_HOST"))
+
+
+def _load_spool_dir(settings: Settings, layer: Layer) -> None:
+    text = layer.text("TAILRACE_SPOOL_DIR")
+    if text and not (text.startswith("/") and "\0" not in text):
+        found = f"{_quoted(text)} is not an absolute path"
+        remedy = settings._standing("spool_dir", settings.spool_dir)
+        settings.problems.append(ConfigError(layer.place("TAILRACE_SPOOL_DIR"), found, remedy))
+    elif text:
+        settings._set("spool_dir", text.rstrip("/") or "/", layer.source("TAILRACE_SPOOL_DIR"))
 
 
 def _load_headers(settings: Settings, layer: Layer) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 LEDGER_TYPE = "tailrace.ledger"
+AGES = "ageMs"
 
 
 class LedgerWatch:
@@ -45,10 +46,32 @@ def _sum(left: Mapping[str, object], right: Mapping[str, object]) -> dict[str, o
     for name in left.keys() & right.keys():
         ours, theirs = left[name], right[name]
         if isinstance(ours, dict) and isinstance(theirs, dict):
-            total[name] = _sum(ours, theirs)
+            total[name] = _larger(ours, theirs) if name == AGES else _sum(ours, theirs)
         elif isinstance(ours, int | float) and isinstance(theirs, int | float):
             total[name] = ours + theirs
-    return total
+    return _without_twice_counted(total)
+
+
+def _larger(left: Mapping[str, object], right: Mapping[str, object]) -> dict[str, object]:
+    """Ages do not add up."""
+    larger = {**left, **right}
+    for name, ours in left.items():
+        theirs = right.get(name)
+        if isinstance(ours, int) and isinstance(theirs, int):
+            larger[name] = max(ours, theirs)
+    return larger
+
+
+def _without_twice_counted(row: dict[str, object]) -> dict[str, object]:
+    """A row in which one process took over what another one held and said so: `takenOver` is in the `held` of the
+    former's line and in the `received` of the latter's."""
+    n = row.pop("takenOver", 0)
+    if isinstance(n, int):
+        for name in ("received", "held", "spooled"):
+            value = row.get(name)
+            if isinstance(value, int):
+                row[name] = max(0, value - n)
+    return row
 
 
 def parse_ledger(text: str) -> dict[str, object] | None:

@@ -23,3 +23,9 @@ class Resource:
         self.region = region
         self.account_id = account_id
         self.memory_mb = memory_mb
+
+    def of_environment(self, environment_id: str) -> Resource:
+        """The same function in another environment, or in a former process of this one."""
+        return Resource(
+            self.function_name, environment_id, self.function_version, self.region, self.account_id, self.memory_mb
+        )

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from tailrace.model.resource import Resource
     from tailrace.pipeline.availability import Notice
     from tailrace.pipeline.batcher import Sealed
+    from tailrace.pipeline.carry_over import CarriedRow
     from tailrace.pipeline.interfaces import Destination, Diagnostics, Random, Transport
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.sender import Step
+    from tailrace.pipeline.shelf import Shelf
 
 _MIN_TIMEOUT_S = 0.001
 # How long the wire may be taken by a request that waits for its reply before it is not waited for any more.
@@ -41,6 +43,7 @@ class Exporter:
     """
 
     __slots__ = (
+        "_carried",
         "_clock",
         "_close_deadline_s",
         "_destination",
@@ -49,12 +52,15 @@ class Exporter:
         "_is_warm",
         "_lanes",
         "_monitor",
+        "_note",
         "_random",
         "_reply_s",
         "_resource",
+        "_restores",
         "_row",
         "_sender",
         "_settings",
+        "_shelf",
         "_spawn",
         "_thaws",
         "_transport",
@@ -71,6 +77,8 @@ class Exporter:
         diagnostics: Diagnostics,
         settings: SenderSettings | None = None,
         express: Callable[[], Transport] | None = None,
+        shelf: Shelf | None = None,
+        note: Callable[[], None] | None = None,
     ) -> None:
         self._destination = destination
         self._transport = transport
@@ -82,8 +90,12 @@ class Exporter:
         self._settings = settings or SenderSettings()
         self._express = express
         self._spawn: Callable[[Callable[[], None]], object] | None = None
+        self._shelf = shelf
+        self._note = note
+        self._carried: CarriedRow | None = None
+        self._restores = False
         truncate = destination.truncate_record
-        self._sender = Sender(ledger_row, destination.limits, destination.idempotent, self._settings, truncate)
+        self._sender = Sender(ledger_row, destination.limits, destination.idempotent, self._settings, truncate, shelf)
         self._monitor = Monitor()
         self._close_deadline_s: float | None = None
         self._lanes: int | None = None  # threads that send; None before the first of them
@@ -243,7 +255,8 @@ class Exporter:
         sender, state = self._sender, self._sender.availability
         goal = sender.accepted
         notices: list[Notice] = []
-        if state.is_up:
+        # Catching up with what lies on disk takes its time: nobody waits for that, and it is no failure.
+        if state.is_up and not sender.has_backlog and not self._restores:
             self._monitor.wait_until(
                 lambda: reached(goal) or not (state.is_up or state.next_attempt_s < until_s), self._clock, until_s
             )
@@ -251,15 +264,16 @@ class Exporter:
                 notices = sender.wait_expired(self._clock.monotonic_s())
         return reached(goal), notices
 
-    def begin_close(self, deadline_s: float) -> None:
-        """Last flush; the thread tries until `deadline_s` (monotonic) and ends. Does not wait."""
+    def begin_close(self, deadline_s: float, keep: bool = False) -> None:
+        """Last flush; the thread tries until `deadline_s` (monotonic) and ends. Does not wait. With `keep` there will
+        be another process of this environment: what is held at the end goes to the spool."""
         with self._monitor:
             self._close_deadline_s = deadline_s
-            self._sender.close()
+            self._sender.close(keep)
             self._monitor.notify_all()
 
     def finish_close(self, deadline_s: float) -> None:
-        """Wait for the thread until `deadline_s`; what is held then is dropped and counted."""
+        """Wait for the thread until `deadline_s`; what is held then is dropped and counted, or kept on disk."""
         with self._monitor:
             self._monitor.wait_until(lambda: self._lanes == 0, self._clock, deadline_s)
             notices = self._sender.abandon()
@@ -270,6 +284,39 @@ class Exporter:
         """Final flush. After it nothing is held: delivered, or dropped with the reason `shutdown`."""
         self.begin_close(deadline_s)
         self.finish_close(deadline_s)
+
+    # -- what a former process of this environment left
+
+    def inherit(self, carried: CarriedRow) -> None:
+        """The row was carried over. To be called before `start`."""
+        self._carried = carried
+        self._restores = self._shelf is not None
+
+    def look_for_more(self) -> None:
+        """There are files in the spool. To be called before `start`."""
+        self._restores = self._shelf is not None
+
+    def _restore(self) -> None:
+        """Take over what lies in the spool, and count what is missing there."""
+        if self._shelf is None or not self._restores:
+            return
+        found = self._shelf.restore()
+        n_found = sum(map(len, found))
+        held = self._carried.held if self._carried is not None else 0
+        from_spool, from_memory = self._carried.missing(n_found) if self._carried is not None else (0, 0)
+        with self._monitor:
+            self._row.take_over(max(0, n_found - held))
+            self._row.drop(from_spool, ledger.SPOOL_LOST)
+            self._row.drop(from_memory, ledger.PROCESS_KILLED)
+            self._sender.restored(found)
+            self._restores = False
+            self._monitor.notify_all()
+        if self._note is not None:
+            self._note()
+        if from_spool or from_memory:
+            message = "a former process of this environment ended before its records had an outcome"
+            lost = {"killed": from_memory, "lostInSpool": from_spool, "takenOver": n_found}
+            self._diagnostics("error", message, destination=self.name, **lost)
 
     # -- the sender threads
 
@@ -282,6 +329,7 @@ class Exporter:
         """Send until closed."""
         with self._monitor:
             self._lanes = self._lanes or 1
+        self._restore()
         self._run_lane(self._transport, self._next_step)
 
     def _run_express(self) -> None:
@@ -323,7 +371,7 @@ class Exporter:
         destination, sender, clock = self._destination, self._sender, self._clock
         started_s = clock.monotonic_s()
         try:
-            request = destination.build_request(sealed.batch, self._resource, clock.wall_s())
+            request = destination.build_request(sealed.batch, self._sealed_by(sealed), clock.wall_s())
             reply = transport.send(request, self._timeout_s(), lambda: self._written(sealed))
             outcome = destination.classify(reply)
         except ConnectError as error:
@@ -342,6 +390,10 @@ class Exporter:
             now_s = clock.monotonic_s()
             self._book(lambda draw: sender.replied(outcome, now_s, draw, sealed, clock.wall_s()), now_s - started_s)
 
+    def _sealed_by(self, sealed: Sealed) -> Resource:
+        """A batch of a former process keeps its identity."""
+        return self._resource if sealed.environment is None else self._resource.of_environment(sealed.environment)
+
     def _written(self, sealed: Sealed) -> None:
         with self._monitor:
             self._sender.written(sealed)
@@ -356,6 +408,8 @@ class Exporter:
                 self._note_reply(reply_s)
             notices = fact(draw)
             self._monitor.notify_all()
+        if self._note is not None:
+            self._note()
         self._say(notices)
 
     def _note_reply(self, reply_s: float) -> None:

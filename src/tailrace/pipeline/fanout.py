@@ -45,7 +45,7 @@ class Fanout:
     dropped (`bad_configuration`).
     """
 
-    __slots__ = ("_clock", "_exporters", "_may_wait", "_nowhere", "_patience", "_rows", "_unusable")
+    __slots__ = ("_clock", "_exporters", "_may_wait", "_nowhere", "_patience", "_rows", "_unusable", "received")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Fanout:
         self._clock = clock
         self._patience = Patience(clock.monotonic_s(), patience_s)
         self._may_wait = True
+        self.received = 0  # records that came in here, ever
         self._exporters = list(exporters)
         self._unusable = list(unusable)
         self._rows: list[LedgerRow] = [e.row for e in self._exporters] + self._unusable
@@ -119,6 +120,7 @@ class Fanout:
         return up if all(exporter.is_full(n_bytes) for exporter in up) else []
 
     def offer(self, records: Sequence[Record]) -> None:
+        self.received += len(records)
         for exporter in self._exporters:
             exporter.offer(records)
         for row in self._unusable:
@@ -130,12 +132,14 @@ class Fanout:
 
     def filter(self, n: int = 1) -> None:
         """`n` records came in that no destination gets."""
+        self.received += n
         for row in self._rows:
             row.receive(n)
             row.filter(n)
 
     def drop(self, n: int, reason: str) -> None:
         """`n` records came in and are lost before any destination saw them."""
+        self.received += n
         for row in self._rows:
             row.receive(n)
             row.drop(n, reason)
@@ -187,9 +191,9 @@ class Fanout:
                     exporter.wait_answered(until_s)
         return flushed
 
-    def close(self, deadline_s: float) -> None:
-        """Final flush of all at once. After it no row holds anything."""
+    def close(self, deadline_s: float, keep: bool = False) -> None:
+        """Final flush of all at once. After it no row holds anything, or, with `keep`, nothing that is not on disk."""
         for exporter in self._exporters:
-            exporter.begin_close(deadline_s)
+            exporter.begin_close(deadline_s, keep)
         for exporter in self._exporters:
             exporter.finish_close(deadline_s)

@@ -7,6 +7,7 @@ from tailrace.pipeline.sync import Monitor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tailrace.clock import Clock
+    from tailrace.pipeline.account import Account
     from tailrace.pipeline.ledger import Ledger
     from tailrace.pipeline.progress import Progress
 
@@ -32,6 +33,7 @@ class Intake:
     """
 
     __slots__ = (
+        "_account",
         "_bodies",
         "_clock",
         "_closed",
@@ -44,8 +46,15 @@ class Intake:
     )
 
     def __init__(
-        self, ledger: Ledger, progress: Progress, clock: Clock, max_bytes: int = MAX_BYTES, hold_s: float = 1.0
+        self,
+        ledger: Ledger,
+        progress: Progress,
+        clock: Clock,
+        max_bytes: int = MAX_BYTES,
+        hold_s: float = 1.0,
+        account: Account | None = None,
     ) -> None:
+        self._account = account
         self._ledger = ledger
         self._progress = progress
         self._clock = clock
@@ -66,6 +75,8 @@ class Intake:
             deadline_s = self._clock.monotonic_s() + self._hold_s
             has_room = self._monitor.wait_until(lambda: self._has_room(size), self._clock, deadline_s)
             if has_room and not self._closed:
+                if self._account is not None:
+                    self._account.admitted(body)
                 self._bodies.append(body)
                 self._waiting_bytes += size
                 self._progress.admitted()

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from tailrace.pipeline.account import Account
     from tailrace.pipeline.fanout import Fanout
     from tailrace.pipeline.intake import Intake
     from tailrace.pipeline.interfaces import Diagnostics
@@ -38,7 +39,17 @@ class Worker:
     `wanted` holds the categories to deliver (of `CATEGORIES`); an event of no known category is delivered.
     """
 
-    __slots__ = ("_attributor", "_diagnostics", "_fanout", "_intake", "_ledger", "_progress", "_stitcher", "_unwanted")
+    __slots__ = (
+        "_account",
+        "_attributor",
+        "_diagnostics",
+        "_fanout",
+        "_intake",
+        "_ledger",
+        "_progress",
+        "_stitcher",
+        "_unwanted",
+    )
 
     def __init__(
         self,
@@ -49,7 +60,9 @@ class Worker:
         progress: Progress,
         wanted: Collection[str],
         diagnostics: Diagnostics,
+        account: Account | None = None,
     ) -> None:
+        self._account = account
         self._intake = intake
         self._fanout = fanout
         self._ledger = ledger
@@ -81,6 +94,8 @@ class Worker:
             # only now: whoever waits for the end of an invocation wants all that came with it
             for record in told:
                 self._tell(record)
+            if self._account is not None:
+                self._account.processed(self._fanout.received + (self._stitcher.held_bytes > 0))
             self._progress.processed()
 
     def _take(self, body: bytes, told: list[Record]) -> None:

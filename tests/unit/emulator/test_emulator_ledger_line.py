@@ -39,6 +39,26 @@ def test_generations_add_up_reason_by_reason_and_destination_by_destination() ->
     }
 
 
+def test_what_one_process_took_over_from_another_is_counted_once() -> None:
+    watch = LedgerWatch()
+    watch.process_started("ext:a")
+    watch.line_written("ext:a", line(received=100, delivered=60, held=40, spooled=40, ageMs={"p50": 7, "max": 9}))
+    watch.process_started("ext:a")
+    watch.line_written("ext:a", line(received=45, delivered=5, held=40, spooled=40, takenOver=40))
+    watch.process_started("ext:a")
+    last = line(received=41, delivered=41, held=0, takenOver=40, ageMs={"p50": 5, "max": 11})
+    watch.line_written("ext:a", last)
+
+    assert watch.total is not None
+    assert watch.total["x"] == {
+        "received": 106,
+        "delivered": 106,
+        "held": 0,
+        "spooled": 0,
+        "ageMs": {"p50": 7, "max": 11},
+    }
+
+
 def test_a_generation_killed_before_its_line_hides_the_sum_until_a_later_one_prints() -> None:
     watch = LedgerWatch()
     watch.process_started("ext:a")
