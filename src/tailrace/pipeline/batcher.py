@@ -165,12 +165,23 @@ class Sealed:
 
 
 class Trials:
-    """How the halves of one batch have fared: refused requests since something of it was taken."""
+    """How the halves of one batch have fared: refused requests since something of it was taken; all requests, and when
+    the first and the last of them began (seconds since 1970)."""
 
-    __slots__ = ("refused",)
+    __slots__ = ("attempts", "first_s", "last_s", "refused")
 
     def __init__(self) -> None:
         self.refused = 0
+        self.attempts = 0
+        self.first_s: float | None = None
+        self.last_s: float | None = None
+
+    def begun(self, wall_s: float) -> None:
+        """A request is about to be made."""
+        self.attempts += 1
+        self.last_s = wall_s
+        if self.first_s is None:
+            self.first_s = wall_s
 
 
 class Batcher:
@@ -277,3 +288,12 @@ class Batcher:
     def _hour_changes(self, time: str, arrived: str) -> bool:
         # the plain comparison comes first: it is made for every record
         return self._by_hour and time[:13] != self._hour and (normal_time(time) or arrived)[:13] != self._hour
+
+
+def pack(entries: Sequence[Entry], limits: Limits, arrived: str) -> list[Sealed]:
+    """Entries as batches of their own, as the limits would have them; `arrived` as for `Batcher.add`."""
+    batcher = Batcher(limits)
+    packed: list[Sealed] = []
+    for entry in entries:
+        packed += batcher.add(entry, 0.0, arrived)
+    return [*packed, *batcher.seal()]

@@ -35,6 +35,7 @@ PROCESS_KILLED = "process_killed"  # acknowledged by a process that was killed b
 # Why records were rejected, apart from the destinations' own words.
 RECORD_TOO_LARGE = "record_too_large"  # larger than a whole request may be
 TOO_LARGE = "too_large"  # the destination refused it even alone
+REJECTED = "rejected"  # any other refusal, where its own words stand elsewhere
 
 NO_DESTINATION_ROW = "none"
 REFUSED_ROW = "refused"  # counts telemetry posts, not records: answered 503, so that the platform sends them again

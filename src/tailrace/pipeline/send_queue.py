@@ -207,18 +207,33 @@ class SendQueue:
                 if shelved is not None:
                     self._put_away(one, shelved)
 
-    def _empty(self, keep: bool = False) -> int:
-        """Forget everything, or, with `keep`, everything that does not lie on the shelf then; how many records are
-        lost by that."""
+    def _empty(self, keep: bool = False, read_max_bytes: int = 0) -> tuple[list[Sealed], int]:
+        """Forget everything, or, with `keep`, everything that does not lie on the shelf then. What is lost by that:
+        batches from memory, and from the shelf up to about `read_max_bytes`, and how many records lie there unread."""
         if keep:
             self._keep()
-        lost = sum(len(one) for one in self._ready if not (keep and isinstance(one, Shelved))) + len(self._batcher)
-        if not keep and self._shelf is not None:
-            for one in self._ready:
-                if one.place is not None:
-                    self._shelf.settle(one.place, one.places)
-        self._batcher.seal()
+        else:
+            self._admit(self._batcher.seal())
+        lost: list[Sealed] = []
+        unread = 0
+        for one in self._ready:
+            if isinstance(one, Sealed):
+                lost.append(one)
+                self._take_off_shelf(one)
+            elif not keep:
+                sealed = self._shelf.take(one) if self._shelf is not None and read_max_bytes > 0 else None
+                if sealed is not None:
+                    lost.append(sealed)
+                    read_max_bytes -= sealed.batch.n_bytes
+                    self._take_off_shelf(sealed)
+                elif read_max_bytes <= 0:
+                    unread += len(one)
+                    self._take_off_shelf(one)
         self._ready = []
         self.held_bytes = 0
         self.settled = self.accepted
-        return lost
+        return lost, unread
+
+    def _take_off_shelf(self, one: Sealed | Shelved) -> None:
+        if self._shelf is not None and one.place is not None:
+            self._shelf.settle(one.place, one.places)

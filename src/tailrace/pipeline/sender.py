@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tailrace.pipeline import ledger, messages, words
 from tailrace.pipeline.availability import Availability, Notice
-from tailrace.pipeline.batcher import SEPARATOR_BYTES, Entry
+from tailrace.pipeline.batcher import SEPARATOR_BYTES, Entry, pack
 from tailrace.pipeline.send_queue import SendQueue
 from tailrace.pipeline.shelf import Shelved
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tailrace.pipeline.batcher import Sealed
+    from tailrace.pipeline.dead_letter import Bury
     from tailrace.pipeline.interfaces import Limits
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.messages import Outcome
@@ -47,12 +48,14 @@ class Sender(SendQueue):
     """The state between the worker who offers records and the network. Not thread-safe: the shell locks."""
 
     __slots__ = (
+        "_bury",
         "_closing",
         "_dropped_at_start",
         "_idempotent",
         "_is_hasty",
         "_isolates",
         "_keeps",
+        "_last_failure",
         "_limits",
         "_repeated_free",
         "_row",
@@ -70,10 +73,14 @@ class Sender(SendQueue):
         settings: SenderSettings,
         truncate: Truncate | None = None,
         shelf: Shelf | None = None,
+        bury: Bury | None = None,
     ) -> None:
+        """`bury` takes what cannot be delivered, and books it; without it the row counts that as lost."""
         super().__init__(limits, settings.queue_max_bytes, settings.batch_max_age_s, shelf)
         self._row = row
         self._truncate = truncate
+        self._bury = bury
+        self._last_failure = ""  # what stood in the way, since something was answered
         self._is_hasty = False
         self._repeated_free = False
         self._limits = limits
@@ -92,37 +99,42 @@ class Sender(SendQueue):
         """Records came in; they are counted here. True when the sender's thread has something new to decide."""
         self._row.receive(len(entries))
         if self.closed:
-            self._row.drop(len(entries), ledger.SHUTDOWN)
+            self._lose(entries, arrived, ledger.SHUTDOWN)
             return False, []
         rested = not self._ready and not self._batcher
         sealed = len(self._ready)
         largest_bytes = self._limits.max_bytes - SEPARATOR_BYTES
-        too_large, too_many, cut = [], 0, 0
+        too_large: list[Entry] = []
+        too_many: list[Entry] = []
+        cut = 0
         for whole in entries:
             entry = whole if len(whole.data) <= largest_bytes else self._fitting(whole, largest_bytes)
             size = len(entry.data)
             cut += entry is not whole
             if size > largest_bytes:
-                too_large.append(size)
+                too_large.append(entry)
             elif not self._make_room(size):
-                too_many += 1
+                too_many.append(entry)
             else:
                 self.held_bytes += size
                 self._admit(self._batcher.add(entry, now_s, arrived))
-        accepted = len(entries) - len(too_large) - too_many
+        accepted = len(entries) - len(too_large) - len(too_many)
         self.accepted += accepted
-        notices = self._refused(too_large, too_many) + self._cut(cut)
+        notices = self._refused(too_large, too_many, arrived) + self._cut(cut)
         return len(self._ready) > sealed or (rested and accepted > 0), notices
 
-    def _refused(self, too_large: list[int], too_many: int) -> list[Notice]:
+    def _refused(self, too_large: list[Entry], too_many: list[Entry], arrived: str) -> list[Notice]:
         notices: list[Notice] = []
         if too_large:
-            self._row.reject(len(too_large), ledger.RECORD_TOO_LARGE)
-            fields: dict[str, object] = {"recordBytes": too_large[0], "maxBytes": self._limits.max_bytes}
+            if self._bury is None:
+                self._row.reject(len(too_large), ledger.RECORD_TOO_LARGE)
+            else:
+                self._bury(pack(too_large, self._limits, arrived), ledger.RECORD_TOO_LARGE, "")
+            fields: dict[str, object] = {"recordBytes": len(too_large[0].data), "maxBytes": self._limits.max_bytes}
             notices += self._once(ledger.RECORD_TOO_LARGE, "warn", "record is larger than a request may be", fields)
         if too_many:
             reason = ledger.QUEUE_FULL if self._shelf is None else self._shelf.refusal
-            self._row.drop(too_many, reason)
+            self._lose(too_many, arrived, reason)
             fields = {"queueMaxBytes": self._max_bytes, "reason": reason}
             notices += self._once(reason, "warn", "queue is full: the newest records are dropped", fields)
         return notices
@@ -169,12 +181,20 @@ class Sender(SendQueue):
         if self.closed:
             return []
         self.closed = True
-        lost = self._empty(self._keeps)
-        if not lost:
+        batches, unread = self._empty(self._keeps, 0 if self._bury is None else self._max_bytes)
+        n_records = sum(map(len, batches)) + unread
+        if not n_records:
             return []
-        self._row.drop(lost, ledger.SHUTDOWN)
-        fields: dict[str, object] = {"destination": self._row.name, "droppedRecords": lost, "reason": ledger.SHUTDOWN}
-        return [Notice("error", "records could not be delivered before the end and are lost", fields)]
+        fields: dict[str, object] = {"destination": self._row.name, "reason": ledger.SHUTDOWN}
+        if self._bury is None:
+            self._row.drop(n_records, ledger.SHUTDOWN)
+            message = "records could not be delivered before the end and are lost"
+            return [Notice("error", message, {**fields, "droppedRecords": n_records})]
+        self._bury(batches, ledger.SHUTDOWN, self._last_failure)
+        if unread:
+            self._row.drop(unread, ledger.SHUTDOWN)
+        message = "records could not be delivered before the end and go to the dead letter destination"
+        return [Notice("error", message, {**fields, "records": n_records - unread, "droppedRecords": unread})]
 
     # -- what to do
 
@@ -305,7 +325,7 @@ class Sender(SendQueue):
         notices: list[Notice] = []
         reason = outcome.reason or "rejected"
         if refused:
-            self._row.reject(len(refused), reason)
+            self._refuse(sealed.picked(sorted(refused)), reason)
             notices += self._say_rejected(reason, len(refused))
         self._replace(sealed, [sealed.picked(again)] if again else ())
         if again and not taken and not refused:
@@ -343,9 +363,23 @@ class Sender(SendQueue):
         return self._rejected(sealed, now_s, reason)
 
     def _rejected(self, sealed: Sealed, now_s: float, reason: str) -> list[Notice]:
-        self._row.reject(len(sealed), reason)
+        self._refuse(sealed, reason)
         self._replace(sealed, ())
         return self._say_rejected(reason, len(sealed)) + self._answered(now_s)
+
+    def _refuse(self, sealed: Sealed, reason: str) -> None:
+        """It will never be taken as it is."""
+        if self._bury is None:
+            self._row.reject(len(sealed), reason)
+        else:
+            self._bury([sealed], ledger.TOO_LARGE if reason == ledger.TOO_LARGE else ledger.REJECTED, reason)
+
+    def _lose(self, entries: Sequence[Entry], arrived: str, reason: str) -> None:
+        """There is no room for them, or no time."""
+        if self._bury is None:
+            self._row.drop(len(entries), reason)
+        else:
+            self._bury(pack(entries, self._limits, arrived), reason, self._last_failure)
 
     def _say_rejected(self, reason: str, n: int) -> list[Notice]:
         fields: dict[str, object] = {"reason": reason, "records": n}
@@ -353,6 +387,7 @@ class Sender(SendQueue):
 
     def _answered(self, now_s: float) -> list[Notice]:
         dropped = sum(self._row.snapshot().dropped.values())
+        self._last_failure = ""
         notice = self.availability.answered(now_s, self.held, dropped - self._dropped_at_start)
         return [notice] if notice else []
 
@@ -374,6 +409,7 @@ class Sender(SendQueue):
 
     def _failed(self, now_s: float, message: str, reason: str, delay_s: float, draw: float) -> list[Notice]:
         self._note_drops()
+        self._last_failure = reason
         notice = self.availability.attempt_failed(now_s, message, reason, delay_s, draw)
         if self._closing:
             self.availability.pause(now_s + delay_s)

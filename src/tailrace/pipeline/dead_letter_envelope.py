@@ -1,0 +1,128 @@
+"""What lies at the dead letter destination: one JSON line a batch, which says all that is needed to send it again."""
+
+from __future__ import annotations
+
+from tailrace.clock import rfc3339_ms
+from tailrace.pipeline.identity import batch_id
+from tailrace.protocol.jsontext import dumps, loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tailrace.model.batch import Batch
+    from tailrace.model.resource import Resource
+    from tailrace.pipeline.ledger import LedgerRow
+
+TYPE = "tailrace.deadLetter"
+VERSION = 1
+
+
+class Letter:
+    """A batch that one destination does not get.
+
+    `destination` is its URL without secrets, `reason` one word, `error` what the destination or the network said last
+    (without secrets). The attempts are those for the batch as it was first sealed, its halves' included; `first_s` and
+    `last_s` (seconds since 1970) are None where there were none. `row` is where its outcome is booked.
+    """
+
+    __slots__ = (
+        "attempts",
+        "batch",
+        "destination",
+        "environment_id",
+        "error",
+        "first_s",
+        "last_s",
+        "reason",
+        "row",
+        "written_s",
+    )
+
+    def __init__(
+        self,
+        row: LedgerRow,
+        destination: str,
+        batch: Batch,
+        environment_id: str,
+        reason: str,
+        error: str,
+        written_s: float,
+        attempts: int = 0,
+        first_s: float | None = None,
+        last_s: float | None = None,
+    ) -> None:
+        self.row = row
+        self.destination = destination
+        self.batch = batch
+        self.environment_id = environment_id
+        self.reason = reason
+        self.error = error
+        self.written_s = written_s
+        self.attempts = attempts
+        self.first_s = first_s
+        self.last_s = last_s
+
+    def __len__(self) -> int:
+        """Records."""
+        return len(self.batch)
+
+    @property
+    def n_bytes(self) -> int:
+        return self.batch.n_bytes
+
+
+def envelope_line(letter: Letter, resource: Resource) -> bytes:
+    """`letter` as one line of JSON, in ASCII, without its line break.
+
+    Every record stands in `records` as the text of its line, so that its very bytes come back out of it; a record that
+    is no UTF-8 would make all of them base 64, in `recordsBase64`.
+    """
+    batch = letter.batch
+    members: dict[str, object] = {
+        "type": TYPE,
+        "version": VERSION,
+        "time": rfc3339_ms(letter.written_s),
+        "destination": letter.destination,
+        "reason": letter.reason,
+        "error": letter.error,
+        "attempts": letter.attempts,
+        "firstAttemptTime": _time(letter.first_s),
+        "lastAttemptTime": _time(letter.last_s),
+        "functionName": resource.function_name,
+        "functionVersion": resource.function_version,
+        "environmentId": letter.environment_id,
+        "requestIds": request_ids(batch.parts),
+        "firstSeq": batch.first_seq,
+        "lastSeq": batch.last_seq,
+        "start": batch.start,
+        "idempotencyKey": batch_id(batch, letter.environment_id),
+        "recordCount": len(batch),
+        **_records(batch.parts),
+    }
+    return dumps(members).encode("ascii")
+
+
+def request_ids(lines: list[bytes]) -> list[str]:
+    """The invocations that the lines belong to, each once, in order."""
+    found: dict[str, None] = {}
+    for line in lines:
+        try:
+            value = loads(line.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            continue
+        request_id = value.get("requestId") if isinstance(value, dict) else None
+        if isinstance(request_id, str):
+            found[request_id] = None
+    return list(found)
+
+
+def _records(parts: list[bytes]) -> dict[str, object]:
+    try:
+        return {"records": [part.decode("utf-8") for part in parts]}
+    except UnicodeDecodeError:
+        from binascii import b2a_base64
+
+        return {"recordsBase64": [b2a_base64(part, newline=False).decode("ascii") for part in parts]}
+
+
+def _time(wall_s: float | None) -> str | None:
+    return None if wall_s is None else rfc3339_ms(wall_s)
