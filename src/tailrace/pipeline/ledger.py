@@ -190,7 +190,8 @@ class LedgerRow:
         """`n` held records are lost, and this is why."""
         with self._lock:
             self._let_go(n)
-            self._dropped[reason] = self._dropped.get(reason, 0) + n
+            if n:
+                self._dropped[reason] = self._dropped.get(reason, 0) + n
 
     def dead_letter(self, n: int = 1) -> None:
         with self._lock:

@@ -137,15 +137,21 @@ class Spool:
 
     def restore(self, destination: str) -> list[tuple[Place, list[int], int]]:
         """Every batch that lies there for a destination, oldest first, as (where, which records of it, since when in
-        milliseconds since 1970). To be asked once, before anything is appended for it."""
+        milliseconds since 1970). To be asked once, before anything is appended for it.
+
+        What a process had in memory at its end was written last and may be the oldest of what it left: of one
+        process, the records' numbers say what came first.
+        """
         with self._lock:
-            found: list[tuple[Place, list[int], int]] = []
+            by_process: dict[str, list[tuple[int, Place, list[int], int]]] = {}
             for name in self._folder.names():
                 if name.endswith(_ending(destination)):
-                    found += self._found_in(name, destination)
-            return found
+                    for one in self._found_in(name, destination):
+                        by_process.setdefault(one[1].environment, []).append(one)
+            return [one[1:] for found in by_process.values() for one in sorted(found, key=lambda one: one[0])]
 
-    def _found_in(self, name: str, destination: str) -> list[tuple[Place, list[int], int]]:
+    def _found_in(self, name: str, destination: str) -> list[tuple[int, Place, list[int], int]]:
+        """As `restore`, with the first number of each before it."""
         try:
             data = self._folder.read(name)
             scan = scan_segment(data)
@@ -166,6 +172,7 @@ class Spool:
             self._remove(segment)
         return [
             (
+                min(seq for seq, _, _ in batch.rows.values()),
                 Place(segment, batch.offset, batch.end, batch.where, len(batch.rows), batch.count is not None),
                 sorted(batch.rows),
                 scan.header.created_ms,
