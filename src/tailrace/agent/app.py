@@ -149,8 +149,9 @@ class App:
         """
         try:
             self._fanout.request_flush()
-            self._fanout.wait_drained(until_s - LAST_CALL_S, full=False)
-            self._stop_receiving(until_s)
+            deliver_until_s = self._fanout.deliver_until_s(until_s)
+            self._fanout.wait_drained(deliver_until_s - LAST_CALL_S, full=False)
+            self._stop_receiving(deliver_until_s)
             self._fanout.close(until_s, keep)
         finally:
             if self._account is not None:

@@ -6,6 +6,7 @@ import posix
 import sys
 
 from tailrace.agent.app import App
+from tailrace.agent.dead_lettering import open_dead_letters
 from tailrace.agent.diagnostics import Diagnostics
 from tailrace.agent.lifecycle import Lifecycle
 from tailrace.agent.output import LineOutput
@@ -109,6 +110,7 @@ def build_fanout(
         )
     note = spooling.account.note if spooling is not None and spooling.account is not None else None
     rows = [(destination, ledger.open_row(destination.name)) for destination in built.destinations]
+    dead_letters = open_dead_letters(environ, settings, resource, clock, draw, diagnostics)
     exporters = [
         Exporter(
             destination,
@@ -122,10 +124,12 @@ def build_fanout(
             lambda: CompositeTransport(clock, environ),
             spooling.shelf(row) if spooling is not None else None,
             note,
+            dead_letters.of(row, destination.name) if dead_letters is not None else None,
         )
         for destination, row in rows
     ]
-    return Fanout(exporters, ledger, clock, [ledger.open_row(problem.setting) for problem in built.problems])
+    unusable = [ledger.open_row(problem.setting) for problem in built.problems]
+    return Fanout(exporters, ledger, clock, unusable, dead_letters=dead_letters)
 
 
 def flush_settings(settings: Settings) -> FlushSettings:

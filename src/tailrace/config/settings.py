@@ -41,6 +41,7 @@ SETTINGS = (
     "TAILRACE_TYPES",
     "TAILRACE_LISTEN_HOST",
     "TAILRACE_SPOOL_DIR",
+    "TAILRACE_DEAD_LETTER",
     "TAILRACE_MASK",
     "TAILRACE_MASK_KEYS",
     "TAILRACE_CONFIG_FILE",
@@ -69,6 +70,8 @@ class Settings:
 
     __slots__ = (
         "_sources",
+        "dead_letter",
+        "dead_letter_setting",
         "destination_tables",
         "end_wait_ms",
         "flush",
@@ -104,6 +107,8 @@ class Settings:
         self.margin_ms = 100
         self.queue_max_bytes = 8_388_608
         self.spool_dir = DEFAULT_SPOOL_DIR
+        self.dead_letter = ""  # a URL that may hold secrets, and where it stands
+        self.dead_letter_setting = ""
         self.spool_max_bytes = 67_108_864
         self.spool_max_age_s = 86_400
         self.destination_tables: list[DestinationTable] = []
@@ -172,6 +177,7 @@ def _load_layer(settings: Settings, layer: Layer) -> None:
     _load_flush(settings, layer)
     _load_types(settings, layer)
     _load_listen_host(settings, layer)
+    _load_dead_letter(settings, layer)
     _load_headers(settings, layer)
     _load_spool_dir(settings, layer)
     _load_masks(settings, layer)
@@ -223,6 +229,14 @@ def _load_spool_dir(settings: Settings, layer: Layer) -> None:
         settings.problems.append(ConfigError(layer.place("TAILRACE_SPOOL_DIR"), found, remedy))
     elif text:
         settings._set("spool_dir", text.rstrip("/") or "/", layer.source("TAILRACE_SPOOL_DIR"))
+
+
+def _load_dead_letter(settings: Settings, layer: Layer) -> None:
+    """Understood where it is used: what schemes there are is not known here."""
+    text = layer.text("TAILRACE_DEAD_LETTER")
+    if text:
+        settings._set("dead_letter", text, layer.source("TAILRACE_DEAD_LETTER"))
+        settings.dead_letter_setting = layer.place("TAILRACE_DEAD_LETTER")
 
 
 def _load_headers(settings: Settings, layer: Layer) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.availability import Notice
     from tailrace.pipeline.batcher import Sealed
     from tailrace.pipeline.carry_over import CarriedRow
+    from tailrace.pipeline.dead_letter import Bury
     from tailrace.pipeline.interfaces import Destination, Diagnostics, Random, Transport
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.sender import Step
@@ -79,6 +80,7 @@ class Exporter:
         express: Callable[[], Transport] | None = None,
         shelf: Shelf | None = None,
         note: Callable[[], None] | None = None,
+        bury: Bury | None = None,
     ) -> None:
         self._destination = destination
         self._transport = transport
@@ -95,7 +97,9 @@ class Exporter:
         self._carried: CarriedRow | None = None
         self._restores = False
         truncate = destination.truncate_record
-        self._sender = Sender(ledger_row, destination.limits, destination.idempotent, self._settings, truncate, shelf)
+        self._sender = Sender(
+            ledger_row, destination.limits, destination.idempotent, self._settings, truncate, shelf, bury
+        )
         self._monitor = Monitor()
         self._close_deadline_s: float | None = None
         self._lanes: int | None = None  # threads that send; None before the first of them
@@ -370,6 +374,7 @@ class Exporter:
         """One request, from building it to booking what came of it."""
         destination, sender, clock = self._destination, self._sender, self._clock
         started_s = clock.monotonic_s()
+        sealed.trials.begun(clock.wall_s())
         try:
             request = destination.build_request(sealed.batch, self._sealed_by(sealed), clock.wall_s())
             reply = transport.send(request, self._timeout_s(), lambda: self._written(sealed))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from tailrace.clock import Clock
     from tailrace.model.record import Record
+    from tailrace.pipeline.dead_letter import DeadLetters
     from tailrace.pipeline.exporter import Exporter
     from tailrace.pipeline.ledger import Ledger, LedgerRow
 
@@ -45,7 +46,17 @@ class Fanout:
     dropped (`bad_configuration`).
     """
 
-    __slots__ = ("_clock", "_exporters", "_may_wait", "_nowhere", "_patience", "_rows", "_unusable", "received")
+    __slots__ = (
+        "_clock",
+        "_dead_letters",
+        "_exporters",
+        "_may_wait",
+        "_nowhere",
+        "_patience",
+        "_rows",
+        "_unusable",
+        "received",
+    )
 
     def __init__(
         self,
@@ -54,7 +65,9 @@ class Fanout:
         clock: Clock,
         unusable: Sequence[LedgerRow] = (),
         patience_s: float = PATIENCE_S,
+        dead_letters: DeadLetters | None = None,
     ) -> None:
+        self._dead_letters = dead_letters
         self._clock = clock
         self._patience = Patience(clock.monotonic_s(), patience_s)
         self._may_wait = True
@@ -84,6 +97,8 @@ class Fanout:
         """Give every exporter its thread; `spawn` starts one that runs what it is given."""
         for exporter in self._exporters:
             exporter.start(spawn)
+        if self._dead_letters is not None:
+            self._dead_letters.start(spawn)
 
     # -- the worker's side
 
@@ -191,9 +206,18 @@ class Fanout:
                     exporter.wait_answered(until_s)
         return flushed
 
+    def deliver_until_s(self, deadline_s: float) -> float:
+        """When to stop delivering, so that there is time before `deadline_s` to write down what could not be."""
+        if self._dead_letters is None:
+            return deadline_s
+        return deadline_s - self._dead_letters.reserve_s(deadline_s - self._clock.monotonic_s())
+
     def close(self, deadline_s: float, keep: bool = False) -> None:
         """Final flush of all at once. After it no row holds anything, or, with `keep`, nothing that is not on disk."""
+        until_s = self.deliver_until_s(deadline_s)
         for exporter in self._exporters:
-            exporter.begin_close(deadline_s, keep)
+            exporter.begin_close(until_s, keep)
         for exporter in self._exporters:
-            exporter.finish_close(deadline_s)
+            exporter.finish_close(until_s)
+        if self._dead_letters is not None:
+            self._dead_letters.close(deadline_s)

@@ -1,0 +1,39 @@
+"""Setting up the place for what cannot be delivered. Its code loads only where one is asked for."""
+
+from __future__ import annotations
+
+from tailrace.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tailrace.clock import Clock
+    from tailrace.config.settings import Settings
+    from tailrace.model.resource import Resource
+    from tailrace.pipeline.dead_letter import DeadLetters
+    from tailrace.pipeline.interfaces import Diagnostics, Random
+
+
+def open_dead_letters(
+    environ: Mapping[str, str],
+    settings: Settings,
+    resource: Resource,
+    clock: Clock,
+    random: Random,
+    diagnostics: Diagnostics,
+) -> DeadLetters | None:
+    """None where `TAILRACE_DEAD_LETTER` is not set or cannot be used, which is said once."""
+    if not settings.dead_letter:
+        return None
+    from tailrace.destinations.dead_letter import dead_letter_destination
+    from tailrace.pipeline.dead_letter import DeadLetters
+    from tailrace.pipeline.transport import CompositeTransport
+
+    try:
+        destination = dead_letter_destination(settings.dead_letter, settings.dead_letter_setting, environ)
+    except ConfigError as problem:
+        diagnostics("error", f"{problem}; what cannot be delivered is lost")
+        return None
+    transport = CompositeTransport(clock, environ)
+    return DeadLetters(destination, transport, resource, clock, random, diagnostics, settings.queue_max_bytes)
