@@ -52,6 +52,8 @@ class MachineFacts:
     node_client: str
     node_failure: str
     namespaces_missing: str
+    namespaces_without_user: str = ""
+    """Why processes in namespaces have no user of their own, where there are namespaces all the same."""
     settings: Mapping[str, str] = field(default_factory=dict)
     is_root: bool = False
     is_container: bool = False
@@ -107,6 +109,13 @@ def _node(machine: MachineFacts) -> Iterator[Finding]:
 
 
 def _isolation(machine: MachineFacts) -> Iterator[Finding]:
+    if machine.namespaces_without_user:
+        found = (
+            "namespace: mount and PID namespaces work; processes in them run as you, without capabilities, as a user "
+            f"of their own is refused ({machine.namespaces_without_user})"
+        )
+        yield Finding("isolation", LIMITED, found, _namespace_remedy(machine))
+        return
     if not machine.namespaces_missing:
         yield Finding("isolation", OK, "namespace: user, mount and PID namespaces work; --isolation auto takes them")
         return

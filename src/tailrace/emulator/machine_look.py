@@ -19,7 +19,7 @@ from tailrace.emulator import cgroups, procfs, subreaper
 from tailrace.emulator.capabilities import GroupFacts, MachineFacts
 from tailrace.emulator.cgroups import CPU, MEMORY, ControlGroup
 from tailrace.emulator.interpreter import find_interpreter
-from tailrace.emulator.isolation.choice import what_is_missing
+from tailrace.emulator.isolation.choice import attempt
 from tailrace.emulator.node_client import find_client
 from tailrace.emulator.process_tree import ProcessTree
 from tailrace.emulator.resources import MB, cpu_quota, find_group
@@ -40,6 +40,7 @@ def look(host: Mapping[str, str] = os.environ) -> MachineFacts:
     python = find_interpreter(None)
     node_version, node_client, node_failure = _node(host)
     folder, folder_failure, free_bytes, n_leftovers = _folder()
+    isolation = attempt()
     return MachineFacts(
         kernel=platform.release(),
         python=platform.python_version(),
@@ -48,7 +49,8 @@ def look(host: Mapping[str, str] = os.environ) -> MachineFacts:
         node_version=node_version,
         node_client=node_client,
         node_failure=node_failure,
-        namespaces_missing=what_is_missing(),
+        namespaces_missing=isolation.missing,
+        namespaces_without_user=isolation.no_user,
         settings=read_settings(),
         is_root=os.geteuid() == 0,
         is_container=any(Path(mark).exists() for mark in _CONTAINER_MARKS) or "container" in host,

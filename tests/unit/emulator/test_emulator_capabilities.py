@@ -117,6 +117,15 @@ def test_refused_namespaces_name_what_stands_in_the_way(
     assert is_usable(judge(machine))
 
 
+def test_namespaces_without_a_user_of_their_own_are_taken_and_told() -> None:
+    settings = {"user.max_user_namespaces": "0"}
+    machine = replace(BEST, namespaces_without_user="no space left", settings=settings, is_root=True)
+    found = point(machine, "isolation")
+    assert (found.mark, machine.isolation) == (LIMITED, "namespace")
+    assert "run as you, without capabilities, as a user of their own is refused (no space left)" in found.found
+    assert found.remedy == "sudo sysctl -w user.max_user_namespaces=15000"
+
+
 @pytest.mark.parametrize(
     ("group", "is_root", "is_container", "found", "remedy"),
     [

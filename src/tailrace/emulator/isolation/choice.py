@@ -24,16 +24,18 @@ def choose(requested: str, namespaces: Namespaces | None) -> Isolation:
             f"this machine does not allow namespace isolation: no {error.missing} ({error.reason})",
             '"tailrace doctor" says what to do; --isolation process works everywhere',
         ) from None
-    return Isolation(NAMESPACE, is_chosen=requested != AUTO)
+    return Isolation(NAMESPACE, is_chosen=requested != AUTO, no_user=namespaces.no_user)
 
 
 def what_is_missing() -> str:
     """Why this machine does not allow namespace isolation; empty where it does. Takes some 20 ms."""
+    return attempt().missing
+
+
+def attempt() -> Isolation:
+    """What this machine allows, found by doing it."""
     namespaces = Namespaces()
     try:
-        namespaces.wait_until_ready()
-    except NamespaceRefusedError as error:
-        return str(error)
+        return choose(AUTO, namespaces)
     finally:
         namespaces.close()
-    return ""

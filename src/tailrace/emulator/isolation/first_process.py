@@ -175,6 +175,7 @@ _STEPS: dict[str, Callable[..., None]] = {
     "bind": _bind,
     "tmpfs": _tmpfs,
     "read-only": kernel.make_read_only,
+    "tree-read-only": kernel.make_tree_read_only,
 }
 
 
@@ -192,6 +193,15 @@ def receive(sock: _socket.socket) -> tuple[Any, list[int]]:
     return (marshal.loads(data) if data else None), fds  # noqa: S302 - the emulator's own words
 
 
+def _stay_the_caller() -> None:
+    """No user of its own, where only that is forbidden: the caller's, with the same rights to files, and no other.
+
+    In a user namespace nothing inside has power over this machine; here, only what has no capability has none.
+    """
+    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWPID)
+    kernel.give_up_capabilities()
+
+
 def _become_the_user() -> None:
     """One user and one group: whoever runs the emulator has the sandbox's numbers inside, and the same rights."""
     uid, gid = os.geteuid(), os.getegid()
@@ -199,6 +209,14 @@ def _become_the_user() -> None:
     for name, text in (("setgroups", "deny"), ("uid_map", f"{UID} {uid} 1"), ("gid_map", f"{GID} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
+
+
+OWN_USER, AS_CALLER = "own-user", "as-caller"
+WAYS: dict[str, tuple[str, Callable[[], None]]] = {
+    OWN_USER: ("user, mount and PID namespaces", _become_the_user),
+    AS_CALLER: ("mount and PID namespaces", _stay_the_caller),
+}
+"""How processes may come to be in namespaces: what the kernel must allow, and what is done."""
 
 
 def _look_inward() -> None:
@@ -215,12 +233,12 @@ def _attempt(requests: _socket.socket, what: str, action: Any) -> None:
         os._exit(1)
 
 
-def main(requests_fd: int, exits_fd: int) -> None:
-    """Both descriptors are sockets of whole packets, the emulator at their other end."""
+def main(requests_fd: int, exits_fd: int, way: str) -> None:
+    """Both descriptors are sockets of whole packets, the emulator at their other end. `way` is one of `WAYS`."""
     requests, exits = _socket.socket(fileno=requests_fd), _socket.socket(fileno=exits_fd)
     for fd in (requests_fd, exits_fd):
         os.set_inheritable(fd, False)
-    _attempt(requests, "user, mount and PID namespaces", _become_the_user)
+    _attempt(requests, *WAYS[way])
     if os.fork():
         os._exit(0)  # the first child of a new PID namespace is its process 1; this one was never in it
     if receive(requests)[0] is None:  # sent when the emulator, being the subreaper, is our parent

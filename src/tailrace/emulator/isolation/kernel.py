@@ -2,10 +2,12 @@
 
 Each raises `OSError` when the kernel refuses.
 """
+# ruff: noqa: PTH123 - pathlib would be most of what a namespace's first process loads
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 CLONE_NEWNS = 0x0002_0000
@@ -23,8 +25,19 @@ MS_PRIVATE = 0x4_0000
 MNT_DETACH = 0x2
 
 _PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_READ = 23
+_PR_CAPBSET_DROP = 24
+_PR_SET_SECUREBITS = 28
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_ROOT_IS_NOBODY_SPECIAL = 0b0000_0011
+"""`SECBIT_NOROOT` and its lock: user 0 gains nothing by running a program (capabilities(7))."""
+
 _LOCKED_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC
 """What a mount from outside a user namespace must keep; `statvfs` names these three by the same bits."""
+
+_OUT_OF_REACH = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL)
+"""Another mount lies over the folder: nobody sees this one."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,7 +54,21 @@ def unshare(flags: int) -> None:
 
 def die_with_parent(number: int) -> None:
     """Get this signal when the parent ends, however it ends."""
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(number), 0, 0, 0))
+    _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def give_up_capabilities() -> None:
+    """For whatever program is run from here on, whoever its user is; what runs already keeps its own."""
+    _prctl(_PR_SET_SECUREBITS, _ROOT_IS_NOBODY_SPECIAL)
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    number = 0
+    while _libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(number), 0, 0, 0) >= 0:  # up to the last one there is
+        _prctl(_PR_CAPBSET_DROP, number)
+        number += 1
+
+
+def _prctl(option: int, argument: int) -> None:
+    _check(_libc.prctl(option, ctypes.c_ulong(argument), 0, 0, 0))
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
@@ -53,6 +80,29 @@ def make_read_only(target: str) -> None:
     """One mount; those on it stay as they are."""
     kept = os.statvfs(target).f_flag & _LOCKED_FLAGS
     mount("", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
+
+
+def make_tree_read_only(target: str) -> None:
+    """A mount, and those on it that can be reached."""
+    make_read_only(target)
+    for place in _mounted_below(target):
+        try:
+            make_read_only(place)
+        except OSError as error:
+            if error.errno not in _OUT_OF_REACH:
+                raise
+
+
+def _mounted_below(target: str) -> list[str]:
+    with open("/proc/self/mountinfo", "rb") as file:
+        places = [_unescaped(line.split(b" ", 5)[4]) for line in file]
+    return [place for place in places if place.startswith(f"{target}/")]
+
+
+def _unescaped(place: bytes) -> str:
+    """Blanks and the like stand there as three octal digits."""
+    first, *others = place.split(b"\\")
+    return os.fsdecode(first + b"".join(bytes([int(part[:3], 8)]) + part[3:] for part in others))
 
 
 def unmount(target: str) -> None:

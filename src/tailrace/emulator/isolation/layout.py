@@ -57,7 +57,7 @@ class Layout:
     def add_function(self, code_dir: Path, opt_dir: Path, tmp_mb: int) -> None:
         """Code and layers, which nobody may write to, and `/tmp` with its size."""
         self._folder(TASK)
-        self.steps += [("bind", TASK, str(code_dir.resolve())), ("read-only", TASK)]
+        self.steps += [("bind", TASK, str(code_dir.resolve())), ("tree-read-only", TASK)]
         self._shown[TASK] = code_dir
         self._folder(LAYERS)
         self.steps.append(("bind", LAYERS, str(opt_dir)))
@@ -98,7 +98,7 @@ class Layout:
             return
         self.steps.append(("bind", mount.target, str(mount.source)))
         if mount.read_only:
-            self.steps.append(("read-only", mount.target))
+            self.steps.append(("tree-read-only", mount.target))
         self._shown[mount.target] = mount.source
 
     def keep_visible(self, program: Path) -> None:

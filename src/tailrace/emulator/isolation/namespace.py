@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import marshal
 import os
+import re
 import signal
 import socket
 import struct
@@ -17,16 +18,17 @@ from typing import Any
 
 import tailrace
 from tailrace.emulator import subreaper
-from tailrace.emulator.isolation.first_process import MAX_PACKET_BYTES
+from tailrace.emulator.isolation.first_process import AS_CALLER, MAX_PACKET_BYTES, OWN_USER
 from tailrace.emulator.isolation.layout import Layout
 from tailrace.emulator.isolation.starting import Attach, ExitHandler, ProcessStartError, start_error
 from tailrace.errors import EnvironmentStartError
 
 _CREDENTIALS = struct.Struct("3i")
+_CAP_SYS_ADMIN = 21
 _ANSWER_WITHIN_S = 20.0
 _LAUNCH = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from tailrace.emulator.isolation.first_process import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+    "from tailrace.emulator.isolation.first_process import main; main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
 )
 
 
@@ -41,10 +43,18 @@ class NamespaceRefusedError(Exception):
 
 class Namespaces:
     """Fresh user, mount and PID namespaces, and their first process. Made early: it needs some milliseconds to be
-    there, which pass beside other work until `wait_until_ready` is called."""
+    there, which pass beside other work until `wait_until_ready` is called.
+
+    Where user namespaces are refused and this process may do without (`CAP_SYS_ADMIN`), there is none: `no_user`
+    says why, and processes are the caller without capabilities.
+    """
 
     def __init__(self) -> None:
         subreaper.acquire()
+        self.no_user = ""
+        self._launch(OWN_USER)
+
+    def _launch(self, way: str) -> None:
         self._requests, requests_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.exits, exits_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._requests.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -55,7 +65,7 @@ class Namespaces:
         with requests_end, exits_end:
             fds = requests_end.fileno(), exits_end.fileno()
             self._launcher: subprocess.Popen[bytes] | None = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-E", "-c", _LAUNCH, _source_root(), *map(str, fds)],
+                [sys.executable, "-I", "-S", "-E", "-c", _LAUNCH, _source_root(), *map(str, fds), way],
                 env={},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -67,13 +77,23 @@ class Namespaces:
     def wait_until_ready(self) -> None:
         """Raises `NamespaceRefusedError` where the machine does not allow them. May be called twice."""
         if self._launcher is not None:
-            launcher, self._launcher = self._launcher, None
-            launcher.wait()
             self._begin()
+            first_refusal = self._refused
+            if first_refusal is not None and may_do_without_a_user():
+                self._close_sockets()
+                self._launch(AS_CALLER)
+                self._begin()
+                if self._refused is None:
+                    self.no_user = str(first_refusal)
+                else:
+                    self._refused = first_refusal
         if self._refused is not None:
             raise self._refused
 
     def _begin(self) -> None:
+        launcher, self._launcher = self._launcher, None
+        assert launcher is not None
+        launcher.wait()
         try:
             with contextlib.suppress(OSError):  # it was refused: the answer says so
                 self._send(("begin",))
@@ -133,13 +153,16 @@ class Namespaces:
             return
         with contextlib.suppress(NamespaceRefusedError):
             self.wait_until_ready()  # who they are must be known, to reap them
-        self._requests.close()
-        self.exits.close()
+        self._close_sockets()
         if self.pid:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
         subreaper.release()
+
+    def _close_sockets(self) -> None:
+        self._requests.close()
+        self.exits.close()
 
     def _send(self, packet: tuple[object, ...], fd: int | None = None) -> None:
         data = marshal.dumps(packet)  # type: ignore[arg-type]  # numbers, texts, and lists of them
@@ -163,6 +186,12 @@ class Namespaces:
             0,
         )
         return marshal.loads(data), pid  # noqa: S302 - our own process's
+
+
+def may_do_without_a_user(status: Path = Path("/proc/self/status")) -> bool:
+    """Whether this process has `CAP_SYS_ADMIN`, by which mounts are made without a user namespace."""
+    effective = re.search(r"^CapEff:\s*([0-9a-f]+)$", status.read_text(), re.MULTILINE)
+    return effective is not None and bool(int(effective[1], 16) >> _CAP_SYS_ADMIN & 1)
 
 
 def _source_root() -> str:

@@ -76,7 +76,7 @@ def test_code_and_layers_are_read_only_the_layers_when_all_has_found_its_place(t
     function = config(tmp_path)
     found = steps(machine, function)
     task = found.index(("bind", "/var/task", str(function.code_dir)))
-    assert found[task + 1] == ("read-only", "/var/task")
+    assert found[task + 1] == ("tree-read-only", "/var/task")
     assert found[-1] == ("read-only", "/opt")
 
 
@@ -143,7 +143,7 @@ def test_where_it_exists_or_the_place_is_the_environments_own_a_mount_is_made(
 ) -> None:
     found = steps(machine, config(tmp_path, mounts=(Mount(tmp_path, target, True),)))
     bound = found.index(("bind", target, str(tmp_path)))
-    assert found[bound + 1] == ("read-only", target)
+    assert found[bound + 1] == ("tree-read-only", target)
 
 
 def test_what_is_visible_already_is_not_bound_again(machine: Path) -> None:
