@@ -10,9 +10,11 @@ from tailrace.agent.dead_lettering import open_dead_letters
 from tailrace.agent.diagnostics import Diagnostics
 from tailrace.agent.lifecycle import Lifecycle
 from tailrace.agent.output import LineOutput
+from tailrace.agent.routing import masker_of, queue_limits, routes_of
 from tailrace.agent.spooling import open_spooling
 from tailrace.agent.threads import Threads
 from tailrace.clock import SystemClock
+from tailrace.config.places import read_config
 from tailrace.config.settings import load_settings
 from tailrace.destinations.registry import build_destinations
 from tailrace.model.resource import Resource
@@ -57,7 +59,7 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
     output = LineOutput(write_standard_output, clock)
     diagnostics = Diagnostics(output.put, clock, output.put_last)
     threads = Threads(diagnostics)
-    settings = load_settings(environ)
+    settings = load_settings(environ, read_config(environ))
     for problem in settings.problems:
         if problem.setting not in SAID_AT_START:
             diagnostics("warn", str(problem))
@@ -70,7 +72,10 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
     intake = Intake(ledger, progress, clock, account=spooling.account)
     initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "")
     attributor = Attributor(concurrent=initialization == MANAGED_INSTANCES)
-    worker = Worker(intake, fanout, ledger, attributor, progress, settings.types, diagnostics, spooling.account)
+    masker = masker_of(settings, diagnostics)
+    worker = Worker(
+        intake, fanout, ledger, attributor, progress, settings.all_types, diagnostics, spooling.account, masker
+    )
     fanout.start(threads.keep_running)
     threads.keep_running(worker.run)
     return App(
@@ -103,6 +108,8 @@ def build_fanout(
         diagnostics("warn", warning)
     for problem in built.problems:
         diagnostics("error", f"{problem}; nothing is delivered there")
+    for fault in built.faults:
+        diagnostics("warn", str(fault))
     if not built.destinations and not built.problems:
         diagnostics(
             "warn",
@@ -120,16 +127,17 @@ def build_fanout(
             clock,
             draw,
             diagnostics,
-            SenderSettings(queue_max_bytes=settings.queue_max_bytes, batch_max_age_s=batch_max_age_s(settings)),
+            SenderSettings(queue_max_bytes=limit, batch_max_age_s=batch_max_age_s(settings)),
             lambda: CompositeTransport(clock, environ),
             spooling.shelf(row) if spooling is not None else None,
             note,
             dead_letters.of(row, destination.name) if dead_letters is not None else None,
         )
-        for destination, row in rows
+        for (destination, row), limit in zip(rows, queue_limits(built.specs, settings), strict=True)
     ]
     unusable = [ledger.open_row(problem.setting) for problem in built.problems]
-    return Fanout(exporters, ledger, clock, unusable, dead_letters=dead_letters)
+    routes = routes_of(built.specs, settings, diagnostics)
+    return Fanout(exporters, ledger, clock, unusable, dead_letters=dead_letters, routes=routes)
 
 
 def flush_settings(settings: Settings) -> FlushSettings:

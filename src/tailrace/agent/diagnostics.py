@@ -86,6 +86,8 @@ class _Said:
 def _shortened(value: object) -> object:
     if value is None or isinstance(value, (bool, int, float)):
         return value
+    if isinstance(value, dict):
+        return {str(name)[:MAX_FIELD_CHARACTERS]: _shortened(part) for name, part in value.items()}
     text = str(value)
     return text if len(text) <= MAX_FIELD_CHARACTERS else text[: MAX_FIELD_CHARACTERS - 1] + "…"
 

@@ -28,6 +28,9 @@ TELEMETRY = "/2022-07-01/telemetry"
 # The platform delivers to `sandbox.localdomain`, which is not the loopback address.
 ANY_HOST = "0.0.0.0"  # noqa: S104 - the sandbox has no other neighbours
 BACKLOG = 64
+# As in `tailrace.config.places`, which is not imported yet.
+CONFIG_PLACES = ("/var/task/tailrace.toml", "/opt/tailrace.toml")
+CONFIG_MAX_BYTES = 1_048_576
 REGISTER_ATTEMPTS = 5
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
@@ -181,11 +184,30 @@ def subscribe(api: LambdaApi, identifier: str, fast: FastStart) -> None:
 
 def wanted_types() -> list[str]:
     """What to subscribe to: `platform` always (it carries runtimeDone), and what `TAILRACE_TYPES` asks for. A word
-    that is no type makes the default hold; the configuration is who says so."""
+    that is no type makes the default hold; the configuration is who says so. A configuration file cannot be decoded
+    yet: what it names anywhere is subscribed to as well, and sorted out when it comes."""
     words = environment(b"TAILRACE_TYPES").replace(",", " ").lower().split()
     if not words or not {"platform", "function", "extension"}.issuperset(words):
         words = ["function"]
-    return ["platform"] + [kind for kind in ("function", "extension") if kind in words]
+    file = config_file()
+    return ["platform"] + [kind for kind in ("function", "extension") if kind in words or kind.encode() in file]
+
+
+def config_file() -> bytes:
+    """The bytes of the configuration file, if there is one."""
+    named = environment(b"TAILRACE_CONFIG_FILE").strip()
+    for path in (named,) if named else CONFIG_PLACES:
+        try:
+            descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+        except (OSError, ValueError):
+            continue
+        try:
+            return posix.read(descriptor, CONFIG_MAX_BYTES)
+        except OSError:
+            return b""  # a folder: whoever reads the settings says so
+        finally:
+            posix.close(descriptor)
+    return b""
 
 
 def serve(api: LambdaApi, identifier: str, fast: FastStart) -> NoReturn:

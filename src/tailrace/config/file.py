@@ -93,8 +93,8 @@ def _read(path: str, tables: Tables) -> dict[str, object]:
     """The document; an empty one, and a problem, where there is none to be had."""
     try:
         data = _bytes_of(path)
-    except OSError as error:
-        found = f"the file {path} cannot be read ({error.strerror})"
+    except (OSError, ValueError) as error:
+        found = f"the file {path} cannot be read ({getattr(error, 'strerror', None) or 'not a path'})"
         tables.problems.append(ConfigError(CONFIG_FILE, found, "the environment and the defaults are used"))
         return {}
     import tomllib
@@ -116,7 +116,7 @@ def _read(path: str, tables: Tables) -> dict[str, object]:
 
 
 def _bytes_of(path: str) -> bytes:
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
     try:
         pieces = []
         left = MAX_BYTES

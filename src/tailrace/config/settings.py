@@ -63,9 +63,9 @@ class Settings:
     invocation's deadline, `steady_after` intervals of at most `steady_ms` between invocations make them overlap
     their deliveries;
     `queue_max_bytes` bounds what each destination may hold in memory, `spool_max_bytes` what all of them have on disk
-    below `spool_dir`, and `spool_max_age_s` how long it lies there. `destination_tables` are those of a file;
-    `mask_specs` the rules of masking, and with `masks_unknown` there may be more that nobody could read. `problems`
-    name the values that could not be used.
+    below `spool_dir`, and `spool_max_age_s` how long it lies there. `destination_tables` are those of a file, where
+    nothing else names destinations; `mask_specs` the rules of masking, and with `masks_unknown` there may be more that
+    nobody could read. `problems` name the values that could not be used.
     """
 
     __slots__ = (
@@ -116,6 +116,14 @@ class Settings:
         self.masks_unknown = False
         self.problems: list[ConfigError] = []
         self._sources: dict[str, str] = {}
+
+    @property
+    def all_types(self) -> tuple[str, ...]:
+        """The types that any destination wants."""
+        wanted = set(self.types)
+        for table in self.destination_tables:
+            wanted.update((table.filter.types if table.filter is not None else None) or ())
+        return tuple(kind for kind in RECORD_TYPES if kind in wanted)
 
     def source_of(self, name: str) -> str:
         """Where the value of the attribute `name` came from: ``default``, ``environment variable X``, ``FILE: key`` or
@@ -180,6 +188,8 @@ def _load_layer(settings: Settings, layer: Layer) -> None:
     _load_dead_letter(settings, layer)
     _load_headers(settings, layer)
     _load_spool_dir(settings, layer)
+    if layer.text("TAILRACE_DESTINATIONS"):
+        settings.destination_tables = []
     _load_masks(settings, layer)
 
 

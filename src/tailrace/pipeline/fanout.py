@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tailrace.pipeline.ledger import BAD_CONFIGURATION, NO_DESTINATION, NO_DESTINATION_ROW
+from tailrace.pipeline.routing import Routing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.dead_letter import DeadLetters
     from tailrace.pipeline.exporter import Exporter
     from tailrace.pipeline.ledger import Ledger, LedgerRow
+    from tailrace.pipeline.routing import Route
 
 
 PATIENCE_S = 2.0
@@ -43,7 +45,7 @@ class Fanout:
     """All destinations as one. With none, a row named ``none`` counts every record as dropped (`no_destination`).
 
     `unusable` are the rows of destinations that were asked for and cannot be built: they count every record as
-    dropped (`bad_configuration`).
+    dropped (`bad_configuration`). `routes`, one for each exporter, say what it does not take: that is filtered.
     """
 
     __slots__ = (
@@ -53,6 +55,7 @@ class Fanout:
         "_may_wait",
         "_nowhere",
         "_patience",
+        "_routing",
         "_rows",
         "_unusable",
         "received",
@@ -66,7 +69,9 @@ class Fanout:
         unusable: Sequence[LedgerRow] = (),
         patience_s: float = PATIENCE_S,
         dead_letters: DeadLetters | None = None,
+        routes: Sequence[Route] = (),
     ) -> None:
+        self._routing = Routing(exporters, routes) if routes else None
         self._dead_letters = dead_letters
         self._clock = clock
         self._patience = Patience(clock.monotonic_s(), patience_s)
@@ -137,7 +142,12 @@ class Fanout:
     def offer(self, records: Sequence[Record]) -> None:
         self.received += len(records)
         for exporter in self._exporters:
-            exporter.offer(records)
+            taken = records if self._routing is None else self._routing.taken(exporter, records)
+            exporter.offer(taken)
+            left_out = len(records) - len(taken)
+            if left_out:
+                exporter.row.receive(left_out)
+                exporter.row.filter(left_out)
         for row in self._unusable:
             row.receive(len(records))
             row.drop(len(records), BAD_CONFIGURATION)

@@ -129,14 +129,14 @@ def _of_text(text: str) -> str | None:
             return level
     head = text[:_HEAD_CHARACTERS]
     if head.startswith("[") and "]" in head:  # Python's runtime: [LEVEL]<tab>time<tab>id<tab>message
-        level = _WORDS.get(head[1 : head.index("]")].strip().lower())
-        if level is not None:
-            return level
+        named = _WORDS.get(head[1 : head.index("]")].strip().lower())
+        if named is not None:
+            return named
     fields = head.split("\t", 3)
     if len(fields) == 4:  # Node's and .NET's: time<tab>id<tab>LEVEL<tab>message
-        level = _WORDS.get(fields[2].strip().lower())
-        if level is not None:
-            return level
+        named = _WORDS.get(fields[2].strip().lower())
+        if named is not None:
+            return named
     return _of_words(head)
 
 

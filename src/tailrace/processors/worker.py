@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.ledger import Ledger
     from tailrace.pipeline.progress import Progress
     from tailrace.processors.attribute import Attributor
+    from tailrace.processors.mask import Masker
 
 CATEGORIES = ("platform", "function", "extension")
 RUNTIME_DONE = "platform.runtimeDone"
@@ -36,7 +37,8 @@ _ADDED_BYTES = 150
 class Worker:
     """Splits, numbers, attributes, filters, fans out, and tells `progress` what it saw.
 
-    `wanted` holds the categories to deliver (of `CATEGORIES`); an event of no known category is delivered.
+    `wanted` holds the categories to deliver (of `CATEGORIES`); an event of no known category is delivered. `masker`
+    changes records before anything behind the worker sees them.
     """
 
     __slots__ = (
@@ -46,6 +48,7 @@ class Worker:
         "_fanout",
         "_intake",
         "_ledger",
+        "_masker",
         "_progress",
         "_stitcher",
         "_unwanted",
@@ -61,7 +64,9 @@ class Worker:
         wanted: Collection[str],
         diagnostics: Diagnostics,
         account: Account | None = None,
+        masker: Masker | None = None,
     ) -> None:
+        self._masker = masker
         self._account = account
         self._intake = intake
         self._fanout = fanout
@@ -78,6 +83,8 @@ class Worker:
             self.process(body)
         try:
             self._give_up(self._stitcher.give_up())
+            if self._masker is not None:
+                self._masker.tell(self._diagnostics)
         finally:
             self._progress.processed()  # what the intake admitted last: its end
 
@@ -114,6 +121,8 @@ class Worker:
             try:
                 self._attributor.stamp(record)
                 is_wanted = self._is_wanted(record)
+                if is_wanted and self._masker is not None:
+                    self._masker.mask(record)
             except Exception as error:  # noqa: BLE001 - a fault of ours may cost this event, not its neighbours
                 self._fanout.drop(1, INTERNAL_ERROR)
                 self._diagnostics("error", "event could not be processed", reason=type(error).__name__)

@@ -1,0 +1,198 @@
+"""Regular expressions that cannot stop the agent. Loaded only where a mask or a filter has a pattern: it needs `re`.
+
+Python's `re` has no time limit, and holds the interpreter's lock all the while. So a pattern is looked at before it is
+used: what can backtrack exponentially is refused (a repetition of something that is itself variable; a reference back),
+and of the others the cost in the worst case is known: ``ways * length ** (repetitions + 1)``. That gives the longest
+text that one call may see. Longer texts are searched through windows that overlap by half, and between two of them the
+clock is looked at.
+"""
+
+from __future__ import annotations
+
+import re
+import re._parser as parser  # type: ignore[import-not-found]  # the stubs leave it out; it only reads, and we only look
+import time
+import warnings
+
+from tailrace.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+MAX_PATTERN_CHARACTERS = 1000
+# Steps of the matcher in one call, at worst: some 50 ms.
+MAX_STEPS = 10_000_000
+# The least text that a call must be able to see: a match of half of it is found wherever it lies.
+LEAST_WINDOW = 200
+# A repetition of at most so often counts by its possibilities, one of more as if it had no end.
+SHORT = 32
+MAX_WAYS = 1024
+# What one text may cost in all. What is left then has not been searched.
+BUDGET_S = 0.1
+_FIXED = 256
+
+
+class SafePattern:
+    """A compiled pattern and the longest text that one call of it may see."""
+
+    __slots__ = ("_compiled", "_now_s", "window")
+
+    def __init__(self, compiled: re.Pattern[str], window: int, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._compiled = compiled
+        self._now_s = now_s
+        self.window = window
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where it is found, in order and apart from each other. With a group in the pattern: where the group is.
+
+        What could not be searched in time counts as found.
+        """
+        found: list[tuple[int, int]] = []
+        give_up_s = self._now_s() + BUDGET_S
+        begin = 0
+        while True:
+            end = min(len(text), begin + self.window)
+            self._look(text, begin, end, found)
+            if end == len(text):
+                break
+            begin += self.window // 2
+            if self._now_s() > give_up_s:
+                found.append((begin, len(text)))
+                break
+        return found if end == len(text) and begin == 0 else _joined(found)
+
+    def is_in(self, text: str) -> bool:
+        """Whether it is found. What could not be searched in time counts as not found."""
+        give_up_s = self._now_s() + BUDGET_S
+        begin = 0
+        while self._compiled.search(text, begin, begin + self.window) is None:
+            if begin + self.window >= len(text) or self._now_s() > give_up_s:
+                return False
+            begin += self.window // 2
+        return True
+
+    def _look(self, text: str, begin: int, end: int, found: list[tuple[int, int]]) -> None:
+        group = 1 if self._compiled.groups else 0
+        for match in self._compiled.finditer(text, begin, end):
+            start, stop = match.span(group)
+            if start < 0:
+                start, stop = match.span()
+            if stop == end < len(text):  # it may go on behind the window: to the next blank it does
+                while stop < len(text) and not text[stop].isspace():
+                    stop += 1
+            if stop > start:
+                found.append((start, stop))
+
+
+def compile_safe(pattern: str, place: str) -> SafePattern:
+    """Raises `ConfigError` for what is no pattern, and for what may take too long."""
+    if len(pattern) > MAX_PATTERN_CHARACTERS:
+        raise ConfigError(place, "the pattern is too long", f"allowed: up to {MAX_PATTERN_CHARACTERS} characters")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = parser.parse(pattern)
+            compiled = re.compile(pattern)
+    except re.error as error:
+        found = f"it is no regular expression: {ascii(error.msg)[1:-1]} at character {error.pos}"
+        raise ConfigError(place, found, "write one of Python's re module") from None
+    except (RecursionError, OverflowError):
+        raise ConfigError(place, "the pattern cannot be compiled", "write a simpler one") from None
+    if compiled.groups > 1:
+        raise ConfigError(place, "the pattern has several groups", "one at most; write (?:...) for the others")
+    if tree.getwidth()[0] == 0:
+        raise ConfigError(place, "the pattern matches an empty text", "at least one character must be asked for")
+    return SafePattern(compiled, window_of(tree, place))
+
+
+def compile_all(patterns: Iterable[str], place: str, problems: list[ConfigError]) -> tuple[SafePattern, ...]:
+    """Those that can be used; the others join `problems`."""
+    compiled = []
+    for pattern in patterns:
+        try:
+            compiled.append(compile_safe(pattern, place))
+        except ConfigError as problem:
+            problems.append(problem)
+    return tuple(compiled)
+
+
+def window_of(tree: Any, place: str) -> int:
+    """The longest text that a call may see. Raises `ConfigError` where that is too short to be of use."""
+    cost = _sequence(tree, place, True)
+    window = int((MAX_STEPS / min(cost.ways, MAX_STEPS)) ** (1 / (cost.repetitions + 1)))
+    if cost.ways > MAX_WAYS or window < max(LEAST_WINDOW, 2 * tree.getwidth()[0]):
+        raise _too_slow(place, "it can match one text in too many ways")
+    return window
+
+
+class _Cost:
+    """`ways` to match at one place, apart from `repetitions` without an end that more must follow."""
+
+    __slots__ = ("repetitions", "ways")
+
+    def __init__(self, ways: int = 1, repetitions: int = 0) -> None:
+        self.ways = ways
+        self.repetitions = repetitions
+
+    def then(self, other: _Cost) -> None:
+        self.ways = min(self.ways * other.ways, MAX_STEPS)
+        self.repetitions += other.repetitions
+
+
+def _sequence(items: Any, place: str, is_end: bool) -> _Cost:
+    total = _Cost()
+    last = len(items) - 1
+    for index, (operation, argument) in enumerate(items):
+        total.then(_item(operation, argument, place, is_end and index == last))
+    return total
+
+
+def _item(operation: Any, argument: Any, place: str, is_end: bool) -> _Cost:
+    name = str(operation)
+    if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        least, most, body = argument
+        return _repetition(least, most, body, place, is_end)
+    if name == "BRANCH":
+        branches = [_sequence(branch, place, is_end) for branch in argument[1]]
+        return _Cost(sum(b.ways for b in branches), max(b.repetitions for b in branches))
+    if name == "SUBPATTERN":
+        return _sequence(argument[-1], place, is_end)
+    if name == "ATOMIC_GROUP":
+        return _sequence(argument, place, is_end)
+    if name in ("ASSERT", "ASSERT_NOT"):
+        return _sequence(argument[1], place, False)
+    if name in ("GROUPREF", "GROUPREF_EXISTS"):
+        raise _too_slow(place, "it refers back to a group")
+    return _Cost()
+
+
+def _repetition(least: int, most: Any, body: Any, place: str, is_end: bool) -> _Cost:
+    inner = _sequence(body, place, False)
+    is_simple = inner.ways == 1 and inner.repetitions == 0
+    if is_simple and least == most and int(most) <= _FIXED:
+        return _Cost()
+    if int(most) > SHORT:
+        if not is_simple or body.getwidth()[0] == 0:
+            raise _too_slow(place, "it repeats what is itself variable (a repetition, an option or alternatives)")
+        # at the end of a pattern nothing can fail behind it, so nothing is tried again
+        return _Cost(1, 0 if is_end else 1)
+    ways = 0
+    for times in range(least, int(most) + 1):
+        ways = min(ways + min(inner.ways**times, MAX_STEPS), MAX_STEPS)
+    return _Cost(ways, inner.repetitions * int(most))
+
+
+def _too_slow(place: str, why: str) -> ConfigError:
+    return ConfigError(place, f"the pattern may be too slow: {why}", "write it with fixed parts and {least,most}")
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, stop in sorted(spans):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
+        else:
+            joined.append((start, stop))
+    return joined
