@@ -1,7 +1,7 @@
 """The command line: one file a command, heavy imports inside the command.
 
-Exit codes are part of the interface: 0 everything succeeded, 1 a function failed, 2 wrong usage, 3 the
-environment could not start, 70 Tailrace itself is at fault, 130 interrupted.
+Exit codes are part of the interface: 0 everything succeeded, 1 a function failed or dead letters are left, 2 wrong
+usage, 3 the environment could not start, 70 Tailrace itself is at fault, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from tailrace.cli.errors import report_fault, say_error
 from tailrace.errors import EnvironmentStartError, TailraceError, UsageError
 
 COMMANDS = {
+    "config": "Check the agent's configuration.",
     "doctor": "Say what this machine can do, and what to do about the rest.",
+    "explain": "Show what each destination would receive, byte for byte.",
     "layer": "Build the Lambda layer.",
+    "replay": "Send dead letters again.",
     "run": "Run a function in a local Lambda environment.",
     "serve": "Keep a function running and answer the Lambda Invoke API.",
     "version": "Show the version.",

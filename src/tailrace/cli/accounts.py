@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 
-from tailrace.emulator.telemetry_log import TelemetryEntry
+from tailrace.emulator.telemetry_log import TelemetryCounts
 
-COLUMNS = ("received", "delivered", "held", "filtered", "rejected", "dropped", "resentUnconfirmed")
+COLUMNS = ("received", "delivered", "held", "filtered", "rejected", "dropped", "deadLettered", "resentUnconfirmed")
 ALWAYS_SHOWN = ("received", "delivered", "held", "dropped")
-HEADINGS = {"resentUnconfirmed": "sent again"}
-ALARMING = ("rejected", "dropped", "held")
+HEADINGS = {"deadLettered": "dead letter", "resentUnconfirmed": "sent again"}
+ALARMING = ("rejected", "dropped", "deadLettered", "held")
 
 
 def ledger_rows(ledger: Mapping[str, object]) -> dict[str, dict[str, object]]:
@@ -57,15 +56,11 @@ def _reasons(rows: Mapping[str, Mapping[str, object]]) -> Iterator[Text]:
             yield Text(f"    dropped by {name}: {why}", style="red")
 
 
-def subscriber_lines(telemetry: Iterable[TelemetryEntry]) -> Iterator[str]:
+def subscriber_lines(counts: TelemetryCounts) -> Iterator[str]:
     """One line a subscriber: how many events it was given, how many of them it acknowledged."""
-    given: Counter[str | None] = Counter()
-    acknowledged: Counter[str | None] = Counter()
-    for entry in telemetry:
-        given[entry.subscriber] += 1
-        acknowledged[entry.subscriber] += entry.delivered_at is not None
-    unsubscribed = given.pop(None, 0)
-    for subscriber, count in given.items():
-        yield f"{subscriber}: {count} telemetry events, {acknowledged[subscriber]} acknowledged"
+    unsubscribed = counts.given[None]
+    for subscriber, count in counts.given.items():
+        if subscriber is not None:
+            yield f"{subscriber}: {count} telemetry events, {counts.acknowledged[subscriber]} acknowledged"
     if unsubscribed:
         yield f"nobody subscribed to {unsubscribed} telemetry events"

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tailrace.emulator.function import FunctionConfig
-from tailrace.errors import UsageError
+from tailrace.errors import ConfigError, UsageError
 
 OUR_EXTENSION = "tailrace"
 """The base name under which the agent registers, and the bare word that stands for it among extensions."""
@@ -34,9 +34,15 @@ def check_agent_settings(config: FunctionConfig) -> None:
     if not has_agent(config):
         return
     from tailrace.config.settings import load_settings
+    from tailrace.destinations.dead_letter import dead_letter_destination
     from tailrace.destinations.registry import build_destinations
 
     environ = {**config.environment, **config.credentials, "AWS_REGION": config.region}
     settings = load_settings(environ)
     for problem in [*settings.problems, *build_destinations(environ, settings).problems]:
         raise UsageError(problem.setting, problem.found, problem.remedy)
+    if settings.dead_letter:
+        try:
+            dead_letter_destination(settings.dead_letter, settings.dead_letter_setting, environ)
+        except ConfigError as problem:
+            raise UsageError(problem.setting, problem.found, problem.remedy) from None

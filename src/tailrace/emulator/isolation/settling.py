@@ -16,7 +16,7 @@ from tailrace.emulator.isolation.mounts import HIDDEN, Mount, is_hidden, read_mo
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import UsageError
 
-_DESTINATIONS = "TAILRACE_DESTINATIONS"
+_TARGETS = ("TAILRACE_DESTINATIONS", "TAILRACE_DEAD_LETTER")
 _TMP = "/tmp/"  # noqa: S108 - a prefix to compare with
 
 
@@ -51,33 +51,34 @@ def _refuse_moved(mounts: Sequence[Mount]) -> None:
             raise UsageError("--mount", found, "that takes --isolation namespace")
 
 
-def _file_targets(config: FunctionConfig) -> Iterator[tuple[str, str]]:
-    """Each ``file://`` destination in a place that is hidden: as it was written, and its folder."""
-    for word in config.environment.get(_DESTINATIONS, "").split():
-        with contextlib.suppress(ValueError):
-            url = urlsplit(word)
-            folder = os.path.normpath(unquote(url.path or "/"))
-            if url.scheme == "file" and (is_hidden(folder) or folder in HIDDEN):
-                yield f"file://{url.path}", folder
+def _file_targets(config: FunctionConfig) -> Iterator[tuple[str, str, str]]:
+    """Each ``file://`` destination in a place that is hidden: its variable, as it was written, and its folder."""
+    for variable in _TARGETS:
+        for word in config.environment.get(variable, "").split():
+            with contextlib.suppress(ValueError):
+                url = urlsplit(word)
+                folder = os.path.normpath(unquote(url.path or "/"))
+                if url.scheme == "file" and (is_hidden(folder) or folder in HIDDEN):
+                    yield variable, f"file://{url.path}", folder
 
 
 def _refuse_hidden_targets(config: FunctionConfig, mounts: Sequence[Mount]) -> None:
     shown = [mount.target for mount in mounts if not mount.read_only]
-    for written, folder in _file_targets(config):
+    for variable, written, folder in _file_targets(config):
         if not any(f"{folder}/".startswith(f"{target}/") for target in shown):
-            raise _hidden_target(written, folder)
+            raise _hidden_target(variable, written, folder)
 
 
-def _hidden_target(written: str, folder: str) -> UsageError:
+def _hidden_target(variable: str, written: str, folder: str) -> UsageError:
     remedy = "choose a folder elsewhere" if folder in HIDDEN else f"add --mount {folder}, or choose a folder elsewhere"
     found = f"{written} lies in a place that is the environment's own and vanishes with it"
-    return UsageError(_DESTINATIONS, found, remedy)
+    return UsageError(variable, found, remedy)
 
 
 def _destination_mounts(config: FunctionConfig) -> Iterator[Mount]:
-    for written, folder in _file_targets(config):
+    for variable, written, folder in _file_targets(config):
         if folder in HIDDEN:
-            raise _hidden_target(written, folder)
+            raise _hidden_target(variable, written, folder)
         path = Path(folder)
         with contextlib.suppress(OSError):  # the agent says that it cannot write there
             path.mkdir(parents=True)

@@ -1,0 +1,162 @@
+"""Bringing one envelope to one destination, as the agent would have done it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tailrace.errors import ConfigError, TransportError
+from tailrace.model.batch import Batch
+from tailrace.model.resource import Resource
+from tailrace.pipeline import messages
+from tailrace.pipeline.identity import content_checksum
+from tailrace.pipeline.messages import Outcome
+from tailrace.pipeline.retry import Backoff
+from tailrace.replay.envelope import Envelope
+from tailrace.replay.state import Confirmations
+from tailrace.replay.targets import Target
+
+if TYPE_CHECKING:
+    from tailrace.clock import Clock
+
+# Places of records in an envelope.
+Places = Sequence[int]
+
+MAX_ATTEMPTS = 5
+ATTEMPT_TIMEOUT_S = 30.0
+_BACKOFF = Backoff(base_s=0.5, max_s=10.0, retry_after_max_s=120.0)
+
+
+@dataclass
+class Delivery:
+    """What became of an envelope's records. `stopped` says why the destination takes nothing at all now; what is in
+    neither count was not settled then."""
+
+    delivered: int = 0
+    refused: int = 0
+    refusals: list[str] = field(default_factory=list)
+    stopped: str = ""
+
+    def refuse(self, n_records: int, reason: str) -> None:
+        self.refused += n_records
+        self.refusals.append(reason or "refused")
+
+
+class Courier:
+    """Sends, repeats what may pass, halves what is too large or holds a record that is refused.
+
+    Whatever is taken is confirmed at once, so that after an interruption no part of an envelope goes out again.
+    `sleep` waits so many seconds, `draw` is random from 0 up to 1.
+    """
+
+    def __init__(
+        self, confirmed: Confirmations, clock: Clock, sleep: Callable[[float], None], draw: Callable[[], float]
+    ) -> None:
+        self._confirmed = confirmed
+        self._clock = clock
+        self._sleep = sleep
+        self._draw = draw
+
+    def is_delivered(self, envelope: Envelope, target: Target) -> bool:
+        return self._confirmed.has_all(envelope.key, target.name)
+
+    def deliver(self, envelope: Envelope, target: Target) -> Delivery:
+        """What is not confirmed yet. Raises `StateError`."""
+        delivery = Delivery()
+        taken = self._confirmed.taken(envelope.key, target.name)
+        left = [place for place in range(envelope.n_records) if place not in taken]
+        waiting = [left] if left else []
+        while waiting and not delivery.stopped:
+            waiting = [*self._settle(waiting.pop(0), envelope, target, delivery), *waiting]
+        if not (delivery.stopped or delivery.refused or self.is_delivered(envelope, target)):
+            self._confirmed.confirm(envelope.key, target.name, None)
+        return delivery
+
+    def _settle(self, places: Places, envelope: Envelope, target: Target, delivery: Delivery) -> list[list[int]]:
+        """One request up to an outcome; what is left of it to be sent."""
+        batch = part(envelope.batch, places)
+        outcome = self._send(batch, resource_for(envelope, batch, target.name), target)
+        if outcome.kind == messages.PARTIAL:
+            return self._take_part(places, outcome, envelope, target, delivery)
+        if outcome.kind == messages.DELIVERED:
+            self._take(places, envelope, target, delivery)
+        elif outcome.kind in (messages.SPLIT, messages.POISONED) and len(places) > 1:
+            middle = len(places) // 2
+            return [list(places[:middle]), list(places[middle:])]
+        elif outcome.kind in (messages.RETRY, messages.AUTHENTICATION):
+            delivery.stopped = outcome.reason or "it takes nothing now"
+        else:
+            delivery.refuse(len(places), outcome.reason)
+        return []
+
+    def _take_part(
+        self, places: Places, outcome: Outcome, envelope: Envelope, target: Target, delivery: Delivery
+    ) -> list[list[int]]:
+        """Each record has its own fate; see `Outcome`."""
+        again = [places[i] for i in sorted(set(outcome.again)) if 0 <= i < len(places)]
+        refused = {places[i] for i in outcome.refused if 0 <= i < len(places)}.difference(again)
+        taken = [place for place in places if place not in refused and place not in again]
+        if taken:
+            self._take(taken, envelope, target, delivery)
+        if refused:
+            delivery.refuse(len(refused), outcome.reason)
+        if again and len(again) == len(places):
+            delivery.stopped = outcome.reason or "it takes none of the records now"
+            return []
+        return [again] if again else []
+
+    def _take(self, places: Places, envelope: Envelope, target: Target, delivery: Delivery) -> None:
+        delivery.delivered += len(places)
+        self._confirmed.confirm(envelope.key, target.name, None if len(places) == envelope.n_records else places)
+
+    def _send(self, batch: Batch, resource: Resource, target: Target) -> Outcome:
+        """The outcome; where nothing helps for the moment, the last one of several attempts."""
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = self._attempt(batch, resource, target)
+            if outcome.kind != messages.RETRY or attempt == MAX_ATTEMPTS:
+                return outcome
+            self._sleep(_BACKOFF.delay_s(attempt, self._draw(), outcome.retry_after_s))
+
+    def _attempt(self, batch: Batch, resource: Resource, target: Target) -> Outcome:
+        try:
+            request = target.destination.build_request(batch, resource, self._clock.wall_s())
+            return target.destination.classify(target.transport.send(request, ATTEMPT_TIMEOUT_S))
+        except TransportError as error:
+            return Outcome(messages.RETRY, error.reason)
+        except ConfigError as error:
+            return Outcome(messages.AUTHENTICATION, str(error))
+
+
+def resource_for(envelope: Envelope, batch: Batch, destination: str) -> Resource:
+    """Who the destination is told the batch is from: whoever sealed it, so that the names are those that the agent
+    would have used. Elsewhere those may be taken by other batches of the same environment: the names there are made of
+    the records."""
+    own = envelope.resource
+    if destination == envelope.destination:
+        return own
+    environment_id = f"{own.environment_id}-replay-{content_checksum(batch.parts):08x}"
+    return Resource(own.function_name, environment_id, own.function_version)
+
+
+def part(batch: Batch, places: Places) -> Batch:
+    """The records at these places (ascending, at least one), as a batch of the same time."""
+    if len(places) == len(batch):
+        return batch
+    parts = [batch.parts[place] for place in places]
+    return Batch(parts, _seq(batch, places[0]), _seq(batch, places[-1]), batch.start)
+
+
+def _seq(batch: Batch, place: int) -> int:
+    """The record's own number where it says one that can be true, else as if they were without gaps."""
+    try:
+        value = json.loads(batch.parts[place])
+    except (ValueError, RecursionError):
+        value = None
+    seq = value.get("seq") if isinstance(value, dict) else None
+    if isinstance(seq, int) and not isinstance(seq, bool) and batch.first_seq <= seq <= batch.last_seq:
+        return seq
+    return min(batch.first_seq + place, batch.last_seq)

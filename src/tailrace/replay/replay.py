@@ -1,0 +1,147 @@
+"""Going through a place: what is there, what is wanted, what was done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from tailrace.model.batch import Batch
+from tailrace.replay.courier import Courier, Delivery
+from tailrace.replay.envelope import Envelope
+from tailrace.replay.places import Place, StoredFile
+from tailrace.replay.reading import FileContents, read_file
+from tailrace.replay.selection import Selection
+from tailrace.replay.targets import Target, Targets
+
+CONFIRMED = "confirmed"
+PENDING = "pending"
+DELIVERED = "delivered"
+REFUSED = "refused"
+NOT_SENT = "notSent"
+NO_TARGET = "noTarget"
+
+
+@dataclass(frozen=True)
+class Handled:
+    """One envelope that was wanted, where it goes (empty: nowhere), and what became of it: one of the words above."""
+
+    envelope: Envelope
+    target: str
+    status: str
+    why: str = ""
+    n_records: int = 0
+
+    def without_records(self) -> Handled:
+        """The same, light enough to be kept for all envelopes of a place."""
+        batch = self.envelope.batch
+        empty = Batch([], batch.first_seq, batch.last_seq, batch.start)
+        return replace(self, envelope=replace(self.envelope, batch=empty), n_records=len(batch))
+
+
+@dataclass
+class Figures:
+    """What was found and done. Envelopes by status, records of the batches that were confirmed now and of those that
+    were refused; `problems` are sentences, each said once."""
+
+    files: int = 0
+    foreign_files: int = 0
+    envelopes: int = 0
+    selected: int = 0
+    records: int = 0
+    by_status: dict[str, int] = field(default_factory=dict)
+    delivered_records: int = 0
+    refused_records: int = 0
+    unreadable: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing that was wanted is left undone."""
+        left = sum(self.by_status.get(status, 0) for status in (REFUSED, NOT_SENT, NO_TARGET))
+        return not left and not self.unreadable
+
+    def say(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+class Replay:
+    """One pass over a place. `sends` False only looks. Figures can be read at any time, an interrupted pass's too."""
+
+    def __init__(
+        self,
+        place: Place,
+        selection: Selection,
+        targets: Targets | None,
+        courier: Courier,
+        sends: bool,
+        file_read: Callable[[StoredFile], None],
+    ) -> None:
+        """Without `targets` envelopes are listed by their own destination."""
+        self.figures = Figures()
+        self._place = place
+        self._selection = selection
+        self._targets = targets
+        self._courier = courier
+        self._sends = sends
+        self._file_read = file_read
+        self._stopped: dict[str, str] = {}
+        self._seen: set[tuple[str, str]] = set()
+
+    def run(self, files: list[StoredFile]) -> Iterator[Handled]:
+        """Each wanted envelope, after it was dealt with. Raises `StateError`."""
+        for file in files:
+            contents = read_file(self._place, file)
+            self._note(contents)
+            for envelope in contents.envelopes:
+                key = (envelope.key, envelope.destination)
+                if self._selection.wants(envelope) and key not in self._seen:
+                    self._seen.add(key)
+                    yield self._counted(self._handle(envelope))
+            self._file_read(file)
+
+    def _note(self, contents: FileContents) -> None:
+        figures = self.figures
+        figures.files += 1
+        figures.foreign_files += contents.is_foreign
+        figures.envelopes += len(contents.envelopes)
+        figures.unreadable += len(contents.troubles)
+        for trouble in contents.troubles:
+            figures.say(trouble)
+
+    def _counted(self, handled: Handled) -> Handled:
+        figures = self.figures
+        figures.selected += 1
+        figures.records += handled.envelope.n_records
+        figures.by_status[handled.status] = figures.by_status.get(handled.status, 0) + 1
+        return handled
+
+    def _handle(self, envelope: Envelope) -> Handled:
+        target = self._targets.of(envelope.destination) if self._targets is not None else None
+        if target is None:
+            if self._targets is None:
+                return Handled(envelope, "", PENDING)
+            why = f"no destination of the name {envelope.destination} is set up here"
+            self.figures.say(f"{why}; set TAILRACE_DESTINATIONS to its URL, or name another one with --to")
+            return Handled(envelope, "", NO_TARGET, why)
+        if self._courier.is_delivered(envelope, target):
+            return Handled(envelope, target.name, CONFIRMED)
+        if not self._sends:
+            return Handled(envelope, target.name, PENDING)
+        if target.name in self._stopped:
+            return Handled(envelope, target.name, NOT_SENT, self._stopped[target.name])
+        return self._judged(envelope, target, self._courier.deliver(envelope, target))
+
+    def _judged(self, envelope: Envelope, target: Target, delivery: Delivery) -> Handled:
+        figures = self.figures
+        figures.delivered_records += delivery.delivered
+        figures.refused_records += delivery.refused
+        if delivery.stopped:
+            self._stopped[target.name] = delivery.stopped
+            figures.say(f"{target.name} takes nothing now: {delivery.stopped}; run the same command again to go on")
+            return Handled(envelope, target.name, NOT_SENT, delivery.stopped)
+        if delivery.refused:
+            why = ", ".join(sorted(set(delivery.refusals)))
+            figures.say(f"{target.name} refuses records: {why}")
+            return Handled(envelope, target.name, REFUSED, why)
+        return Handled(envelope, target.name, DELIVERED)

@@ -1,0 +1,131 @@
+"""What a destination has confirmed, so that a replay that was interrupted goes on where it stopped."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tailrace.errors import TailraceError, UsageError
+
+
+class StateError(TailraceError):
+    """The file of confirmations cannot be kept."""
+
+
+def default_state_path(place: str, environ: Mapping[str, str]) -> Path:
+    """Where the confirmations for this place are kept: one file below the user's folder for state (XDG)."""
+    home = environ.get("XDG_STATE_HOME", "")
+    base = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "state"
+    return base / "tailrace" / "replay" / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.jsonl"
+
+
+class Confirmations:
+    """Which records of which envelope (by idempotency key) which destination (by name) has taken.
+
+    Lines are added to a file and are on the disk when `confirm` returns; a last line that was cut off by a kill is
+    not counted, and is ended by the next one. One replay has it at a time.
+    """
+
+    def __init__(self, path: Path, place: str, is_kept: bool = True) -> None:
+        """With `is_kept` False nothing is written. Raises `StateError`, and `UsageError` for a file of something
+        else."""
+        self.path = path
+        self._place = place
+        self._taken: dict[tuple[str, str], set[int] | None] = {}
+        self._descriptor: int | None = None
+        try:
+            if is_kept:
+                self._descriptor = self._open(path)
+            self._read(path)
+        except OSError as error:
+            self.close()
+            reason = (error.strerror or type(error).__name__).lower()
+            raise StateError(f"{path}, where confirmed envelopes are noted, cannot be used: {reason}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def has_all(self, key: str, destination: str) -> bool:
+        """Whether every record of the envelope is taken."""
+        return self._taken.get((key, destination), ()) is None
+
+    def taken(self, key: str, destination: str) -> frozenset[int]:
+        """Which records are, by their places, where not all of them are."""
+        return frozenset(self._taken.get((key, destination)) or ())
+
+    def confirm(self, key: str, destination: str, places: Collection[int] | None) -> None:
+        """The records at these places are taken; None: all of them. Raises `StateError` where that cannot be written:
+        going on would send them again the next time."""
+        self._note(key, destination, places)
+        if self._descriptor is None:
+            return
+        try:
+            self._write({"key": key, "to": destination, "records": "all" if places is None else sorted(places)})
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise StateError(f"{self.path}, where confirmed envelopes are noted, cannot be written: {reason}") from None
+
+    def _note(self, key: str, destination: str, places: Collection[int] | None) -> None:
+        known = self._taken.get((key, destination), set())
+        self._taken[key, destination] = None if places is None or known is None else known | set(places)
+
+    def forget(self) -> None:
+        """Start over: what was confirmed before counts no more in this run."""
+        self._taken.clear()
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self, path: Path) -> int:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise StateError(f"another replay of {self._place} is running (it has {path})") from None
+        return descriptor
+
+    def _read(self, path: Path) -> None:
+        data = path.read_bytes() if path.exists() else b""
+        header = {"type": "tailrace.replay", "version": 1, "location": self._place}
+        if json.dumps(header).encode().startswith(data):  # nothing yet, or cut off in its first line
+            if self._descriptor is not None:
+                os.ftruncate(self._descriptor, 0)
+                self._write(header)
+            return
+        first, *lines = data.split(b"\n")
+        if b'"tailrace.replay"' not in first:
+            found = f"{path} holds something else than what a replay has confirmed"
+            raise UsageError("--state", found, "name another file, or one that does not exist yet")
+        for line in lines:
+            try:
+                value = json.loads(line)
+                places = value["records"]
+                self._note(str(value["key"]), str(value["to"]), None if places == "all" else [int(i) for i in places])
+            except (ValueError, TypeError, KeyError):
+                continue  # cut off
+        if not data.endswith(b"\n") and self._descriptor is not None:
+            os.write(self._descriptor, b"\n")
+
+    def _write(self, value: dict[str, object]) -> None:
+        assert self._descriptor is not None
+        line = json.dumps(value).encode() + b"\n"
+        written = os.write(self._descriptor, line)
+        if written < len(line):
+            raise OSError(28, "no space left on device")
+        os.fsync(self._descriptor)
