@@ -33,11 +33,10 @@ def handler(event, context):
         time.sleep(60)
 
 def fill():
-    with open("/tmp/full", "wb") as file:
+    with open("/tmp/full", "wb", buffering=0) as file:
         try:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
+            while file.write(bytes(4096)):
+                pass
         except OSError:
             pass
 

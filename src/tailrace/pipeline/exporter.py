@@ -305,22 +305,13 @@ class Exporter:
         if self._shelf is None or not self._restores:
             return
         found = self._shelf.restore()
-        n_found = sum(map(len, found))
-        held = self._carried.held if self._carried is not None else 0
-        from_spool, from_memory = self._carried.missing(n_found) if self._carried is not None else (0, 0)
         with self._monitor:
-            self._row.take_over(max(0, n_found - held))
-            self._row.drop(from_spool, ledger.SPOOL_LOST)
-            self._row.drop(from_memory, ledger.PROCESS_KILLED)
-            self._sender.restored(found)
+            notices = self._sender.take_over(found, self._carried)
             self._restores = False
             self._monitor.notify_all()
         if self._note is not None:
             self._note()
-        if from_spool or from_memory:
-            message = "a former process of this environment ended before its records had an outcome"
-            lost = {"killed": from_memory, "lostInSpool": from_spool, "takenOver": n_found}
-            self._diagnostics("error", message, destination=self.name, **lost)
+        self._say(notices)
 
     # -- the sender threads
 

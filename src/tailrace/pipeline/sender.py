@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tailrace.pipeline.batcher import Sealed
+    from tailrace.pipeline.carry_over import CarriedRow
     from tailrace.pipeline.dead_letter import Bury
     from tailrace.pipeline.interfaces import Limits
     from tailrace.pipeline.ledger import LedgerRow
@@ -161,6 +162,23 @@ class Sender(SendQueue):
     def make_haste(self, is_hasty: bool) -> None:
         """Somebody begins (or ends) to wait until everything is on the wire."""
         self._is_hasty = is_hasty
+
+    def take_over(self, found: Sequence[Shelved], carried: CarriedRow | None) -> list[Notice]:
+        """What lies on the shelf comes first; what a former process held and is not there is counted as lost. The row
+        has its figures already."""
+        n_found = sum(map(len, found))
+        held, from_spool, from_memory = 0, 0, 0
+        if carried is not None:
+            held, (from_spool, from_memory) = carried.held, carried.missing(n_found)
+        self._row.take_over(max(0, n_found - held))
+        self._row.drop(from_spool, ledger.SPOOL_LOST)
+        self._row.drop(from_memory, ledger.PROCESS_KILLED)
+        self.restored(found)
+        if not from_spool and not from_memory:
+            return []
+        fields: dict[str, object] = {"killed": from_memory, "lostInSpool": from_spool, "takenOver": n_found}
+        message = "a former process of this environment ended before its records had an outcome"
+        return [Notice("error", message, {"destination": self._row.name, **fields})]
 
     def wait_expired(self, now_s: float) -> list[Notice]:
         """Somebody waited as long as anybody may, in vain."""

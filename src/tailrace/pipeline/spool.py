@@ -150,6 +150,12 @@ class Spool:
                         by_process.setdefault(one[1].environment, []).append(one)
             return [one[1:] for found in by_process.values() for one in sorted(found, key=lambda one: one[0])]
 
+    def close(self) -> None:
+        """Give the descriptors back; what was written stays."""
+        with self._lock:
+            for destination in list(self._current):
+                self._leave(destination)
+
     def _found_in(self, name: str, destination: str) -> list[tuple[int, Place, list[int], int]]:
         """As `restore`, with the first number of each before it."""
         try:
