@@ -35,11 +35,12 @@ from tailrace.receivers.telemetry import TelemetryListener
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tailrace.agent.spooling import Spooling
     from tailrace.clock import Clock
     from tailrace.config.settings import Settings
+    from tailrace.pipeline.interfaces import Destination, Transport
 
 MANAGED_INSTANCES = "lambda-managed-instances"
 SNAP_START = "snap-start"
@@ -100,9 +101,10 @@ def build_fanout(
     clock: Clock,
     diagnostics: Diagnostics,
     spooling: Spooling | None = None,
+    transport: Callable[[Destination], Transport] | None = None,
 ) -> Fanout:
     """Every destination that can be built, each with its queue and transport. The others are said once, and count
-    what they miss in rows named for the setting that is wrong."""
+    what they miss in rows named for the setting that is wrong. `transport` replaces the network."""
     built = build_destinations(environ, settings)
     for warning in built.warnings:
         diagnostics("warn", warning)
@@ -121,14 +123,14 @@ def build_fanout(
     exporters = [
         Exporter(
             destination,
-            CompositeTransport(clock, environ),
+            CompositeTransport(clock, environ) if transport is None else transport(destination),
             row,
             resource,
             clock,
             draw,
             diagnostics,
             SenderSettings(queue_max_bytes=limit, batch_max_age_s=batch_max_age_s(settings)),
-            lambda: CompositeTransport(clock, environ),
+            (lambda: CompositeTransport(clock, environ)) if transport is None else None,
             spooling.shelf(row) if spooling is not None else None,
             note,
             dead_letters.of(row, destination.name) if dead_letters is not None else None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 
-from tailrace.config.file_tables import Fields, destination_tables, header_table, mask_specs
+from tailrace.config.file_tables import Fields, destination_tables, expanded, header_table, mask_specs
 from tailrace.config.layers import Layer
 from tailrace.config.settings import AT_START_ONLY, CONFIG_FILE, SETTINGS
 from tailrace.config.tables import Tables
@@ -55,7 +55,7 @@ def load_config_file(path: str, environ: Mapping[str, str]) -> ConfigFile:
                 _take_table(key, value, place, environ, tables)
             elif key in KEYS:
                 variable = PREFIX + key.upper()
-                values[variable] = _plain(variable, value, place)
+                values[variable] = _plain(variable, value, place, environ)
                 places[variable] = place
             elif key not in _NOT_OURS:
                 raise ConfigError(place, f"there is no such key{suggestion(key, KEYS)}", f"known: {', '.join(KEYS)}")
@@ -74,7 +74,7 @@ def _take_table(key: str, value: object, place: str, environ: Mapping[str, str],
         tables.destinations += destination_tables(value, place, environ, tables.problems)
 
 
-def _plain(variable: str, value: object, place: str) -> str:
+def _plain(variable: str, value: object, place: str, environ: Mapping[str, str]) -> str:
     """A value in the words of the environment. Raises `ConfigError` for shapes that no setting has."""
     if variable in AT_START_ONLY:
         raise ConfigError(place, "it is needed before any file can be read", f"set {variable} in the environment")
@@ -83,7 +83,7 @@ def _plain(variable: str, value: object, place: str) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return value
+        return expanded(value, place, environ)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ",".join(value)
     raise ConfigError(place, f"it is {Fields.kind_of(value)}", "allowed: a text, a whole number or a list of texts")

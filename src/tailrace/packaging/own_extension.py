@@ -29,20 +29,27 @@ def has_agent(config: FunctionConfig) -> bool:
 def check_agent_settings(config: FunctionConfig) -> None:
     """Tell a wrong setting of the agent before anything starts. On Lambda the agent says it once and goes on.
 
-    Raises `UsageError` for the first one.
+    Raises `UsageError` for the first one, which names the others, too.
     """
     if not has_agent(config):
         return
+    from tailrace.config.places import CONFIG_FILE, read_config
     from tailrace.config.settings import load_settings
     from tailrace.destinations.dead_letter import dead_letter_destination
     from tailrace.destinations.registry import build_destinations
 
+    beside = (f"{folder}/tailrace.toml" for folder in (config.code_dir, config.opt_dir) if folder is not None)
     environ = {**config.environment, **config.credentials, "AWS_REGION": config.region}
-    settings = load_settings(environ)
-    for problem in [*settings.problems, *build_destinations(environ, settings).problems]:
-        raise UsageError(problem.setting, problem.found, problem.remedy)
+    named = environ.get(CONFIG_FILE)  # a path in a sandbox of its own cannot be looked at from here
+    settings = load_settings(environ, None if named and not Path(named).is_file() else read_config(environ, [*beside]))
+    built = build_destinations(environ, settings)
+    problems = [*settings.problems, *built.problems, *built.faults]
     if settings.dead_letter:
         try:
             dead_letter_destination(settings.dead_letter, settings.dead_letter_setting, environ)
         except ConfigError as problem:
-            raise UsageError(problem.setting, problem.found, problem.remedy) from None
+            problems.append(problem)
+    if problems:
+        first, *others = problems
+        remedy = "\n".join([*filter(None, [first.remedy]), *(f"also {other}" for other in others)])
+        raise UsageError(first.setting, first.found, remedy)

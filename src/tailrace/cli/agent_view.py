@@ -1,0 +1,116 @@
+"""The agent's configuration as the agent itself would find it, for commands that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tailrace.agent.routing import filters_of
+from tailrace.config.file import PREFIX
+from tailrace.config.flush import FlushStrategy
+from tailrace.config.headers import HttpHeaders
+from tailrace.config.places import CONFIG_FILE, DEFAULT_PLACES, read_config
+from tailrace.config.settings import SETTINGS, Settings, load_settings
+from tailrace.config.urls import MASK, shown
+from tailrace.destinations.dead_letter import dead_letter_destination
+from tailrace.destinations.registry import Built, build_destinations
+from tailrace.errors import ConfigError, UsageError
+from tailrace.processors.mask_rules import build_rules
+
+HERE = "tailrace.toml"
+# On Lambda they are always there; the account of whoever runs this is none of the agent's.
+STAND_INS = {
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "ASIATAILRACEEXAMPLE0",
+    "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+    "AWS_SESSION_TOKEN": "not-a-token",
+    "AWS_LAMBDA_FUNCTION_NAME": "function",
+}
+_OWN = ("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+
+
+class AgentView:
+    """Settings, destinations and everything that is wrong with them, as the agent would find them."""
+
+    def __init__(self, file: Path | None, options: Mapping[str, str], host: Mapping[str, str]) -> None:
+        own = {name: value for name, value in host.items() if name not in _OWN}
+        self.environ: dict[str, str] = {**STAND_INS, **own, **options}
+        if file is not None:
+            if not file.is_file():
+                raise UsageError(str(file), "there is no such file", "give a TOML file")
+            self.environ[CONFIG_FILE] = str(file)
+        found = read_config(self.environ, (*DEFAULT_PLACES, HERE))
+        self.path = found.path if found is not None else None
+        self.settings: Settings = load_settings({**STAND_INS, **own}, found, options)
+        self.built: Built = build_destinations(self.environ, self.settings)
+        self.problems = [*self.settings.problems, *self.built.problems, *self.built.faults]
+        self.filters = filters_of(self.built.specs, self.settings, self.problems)
+        before = len(self.problems)
+        build_rules(self.settings.mask_specs, self.problems)
+        self.withholds = self.settings.masks_unknown or len(self.problems) > before
+        self._check_dead_letter()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the agent says once though nothing is wrong."""
+        nowhere = "no destination is configured: every record is dropped"
+        return [*self.built.warnings, *([] if self.built.destinations or self.built.problems else [nowhere])]
+
+    def values(self) -> list[tuple[str, str, object, str]]:
+        """Every setting as (key, variable, value without secrets, where it came from)."""
+        found = []
+        for variable in SETTINGS:
+            key = variable.removeprefix(PREFIX).lower()
+            if hasattr(self.settings, key):
+                value = presentable(getattr(self.settings, key), is_url=key == "dead_letter")
+                found.append((key, variable, value, self.settings.source_of(key)))
+        return found
+
+    def destinations(self) -> list[dict[str, object]]:
+        """Every destination that can be used: its name, where it was asked for, and what it takes."""
+        return [self._destination(index) for index in range(len(self.built.specs))]
+
+    def _destination(self, index: int) -> dict[str, object]:
+        spec = self.built.specs[index]
+        said: dict[str, object] = {"name": spec.name, "source": spec.setting}
+        if spec.scheme in ("http", "https"):
+            said["headers"] = presentable(self._headers_of(index))
+        table = spec.table
+        if table is not None and table.filter is not None:
+            said["filter"] = table.filter.to_object()
+        if table is not None and table.queue_max_bytes is not None:
+            said["queueMaxBytes"] = table.queue_max_bytes
+        if spec.instead_of is not None:
+            said["standsInFor"] = spec.instead_of.name
+        return said
+
+    def _headers_of(self, index: int) -> HttpHeaders:
+        table = self.built.specs[index].table
+        general = self.settings.http_headers
+        return general if table is None else general.with_others(table.headers)
+
+    def masks(self) -> list[dict[str, object]]:
+        return [{**spec.to_object(), "source": spec.place} for spec in self.settings.mask_specs]
+
+    def _check_dead_letter(self) -> None:
+        url = self.settings.dead_letter
+        if url:
+            try:
+                dead_letter_destination(url, self.settings.dead_letter_setting, self.environ)
+            except ConfigError as problem:
+                self.problems.append(problem)
+
+
+def presentable(value: object, is_url: bool = False) -> object:
+    """A setting's value for people and JSON, without secrets."""
+    if isinstance(value, HttpHeaders):
+        return {name: MASK for name, _ in value.pairs}
+    if isinstance(value, FlushStrategy):
+        return value.policy if value.interval_ms is None else f"{value.policy},{value.interval_ms}"
+    if isinstance(value, tuple):
+        return list(value)
+    return shown(value) if is_url and isinstance(value, str) and value else value
+
+
+def problem_objects(problems: Sequence[ConfigError]) -> list[dict[str, str]]:
+    return [{"setting": p.setting, "found": p.found, "remedy": p.remedy} for p in problems]

@@ -1,0 +1,185 @@
+"""`tailrace explain`: what each destination would receive, byte for byte."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tailrace.cli.agent_view import AgentView
+    from tailrace.cli.explaining import EventStory, Explanation
+    from tailrace.config.destinations import DestinationSpec
+    from tailrace.pipeline.interfaces import Request
+
+EXAMPLES = """\b
+Examples:
+  tailrace explain events.json --env TAILRACE_DESTINATIONS=https://logs.example.com/in
+  tailrace explain events.ndjson --config src/tailrace.toml --json
+"""
+
+# Names of headers whose values say nothing that anybody could use.
+PLAIN_HEADERS = frozenset(
+    (
+        "host", "content-type", "content-length", "content-encoding", "user-agent", "idempotency-key",
+        "x-amz-content-sha256", "x-amz-date", "x-amz-checksum-sha256", "x-amz-server-side-encryption",
+    )
+)  # fmt: skip
+
+
+@click.command("explain", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("events", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--env", "variables", multiple=True, metavar="K=V", help="A variable; K alone copies it from here.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="The agent's configuration file.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def command(events: Path, variables: tuple[str, ...], config_file: Path | None, as_json: bool) -> int:
+    """Show what each destination would receive, byte for byte, and what is left out, masked and attributed.
+
+    EVENTS is a JSON array of telemetry events, or one event a line; - reads standard input. The agent's own code
+    does it all, up to the wire and not onto it. Bodies are shown before compression, secrets in URLs and headers are
+    masked. Exit code 2 when a setting is wrong.
+    """
+    import json
+    import os
+
+    from tailrace.cli.agent_view import AgentView
+    from tailrace.cli.errors import say_warning
+    from tailrace.cli.explaining import Explainer
+    from tailrace.cli.inputs import read_variables
+    from tailrace.clock import SystemClock
+
+    body = read_events(events)
+    view = AgentView(config_file, read_variables(variables, os.environ), os.environ)
+    found = Explainer(view, SystemClock()).explain(body)
+    if as_json:
+        click.echo(json.dumps(document(view, found), indent=2))
+    else:
+        for line in lines(view, found):
+            click.echo(line)
+    for problem in view.problems:
+        say_warning(str(problem))
+    for warning in view.warnings:
+        say_warning(warning)
+    return 2 if view.problems else 0
+
+
+def read_events(events: Path) -> bytes:
+    """The bytes of a file, or of standard input. Raises `UsageError`."""
+    from tailrace.errors import UsageError
+
+    try:
+        body = sys.stdin.buffer.read() if str(events) == "-" else events.read_bytes()
+    except OSError as error:
+        raise UsageError(str(events), f"cannot be read ({error.strerror})", "give a file of events") from None
+    if not body.strip():
+        raise UsageError(str(events), "it is empty", "write a JSON array of telemetry events, or one event a line")
+    return body
+
+
+def document(view: AgentView, found: Explanation) -> dict[str, object]:
+    """The JSON document: `events`, `destinations` with their `requests`, `ledger`, `unparsableBytes`, `problems`."""
+    from tailrace.cli.agent_view import problem_objects
+
+    return {
+        "events": [_event(story) for story in found.events],
+        "destinations": [
+            {"name": spec.name, "requests": [request_object(spec, r) for r in found.requests.get(spec.name, [])]}
+            for spec in view.built.specs
+        ],
+        "ledger": found.ledger,
+        "unparsableBytes": found.unparsable_bytes,
+        "problems": problem_objects(view.problems),
+    }
+
+
+def _event(story: EventStory) -> dict[str, object]:
+    return {
+        "seq": story.seq,
+        "type": story.type,
+        "requestId": story.request_id,
+        "severity": story.severity,
+        "masked": story.masked,
+        "destinations": story.outcomes,
+    }
+
+
+def lines(view: AgentView, found: Explanation) -> Iterator[str]:
+    """The same for people."""
+    for story in found.events:
+        masked = "".join(f", masked {n} {name}" for name, n in story.masked.items())
+        yield (
+            f"event {story.seq}  {story.type or 'of no type'}  request {story.request_id or 'unknown'}"
+            f", severity {story.severity or 'unknown'}{masked}"
+        )
+        for name, outcome in story.outcomes.items():
+            yield f"  {name}: {outcome}"
+    if found.unparsable_bytes:
+        yield f"{found.unparsable_bytes} bytes at the end are not JSON: one record, dropped (unparsable)"
+    for spec in view.built.specs:
+        requests = found.requests.get(spec.name, [])
+        yield ""
+        yield f"{spec.name}: {len(requests)} {'request' if len(requests) == 1 else 'requests'}"
+        for request in requests:
+            yield from _request_lines(request_object(spec, request))
+
+
+def _request_lines(shown: dict[str, object]) -> Iterator[str]:
+    yield ""
+    yield f"{shown['method']} {shown['url']}"
+    headers = shown["headers"]
+    assert isinstance(headers, list)
+    for name, value in headers:
+        yield f"{name}: {value}"
+    yield ""
+    yield str(shown["body"]).removesuffix("\n")
+
+
+def request_object(spec: DestinationSpec, request: Request) -> dict[str, object]:
+    """One request: `method`, `url` and `headers` without secrets, `body` before compression, `bytes` on the wire."""
+    from tailrace.config.urls import MASK
+    from tailrace.pipeline.http_connection import encode_head
+    from tailrace.pipeline.messages import FileRequest, HttpRequest
+
+    headers: list[list[str]] = []
+    if isinstance(request, HttpRequest):
+        method, url = request.method, _shown_url(spec, request)
+        for line in encode_head(request).decode("latin-1").split("\r\n")[1:]:
+            name, colon, value = line.partition(": ")
+            if colon:
+                headers.append([name, value if name.lower() in PLAIN_HEADERS else MASK])
+    elif isinstance(request, FileRequest):
+        method, url = "WRITE", f"file://{request.path}"
+    else:
+        method, url = "WRITE", "stdout:"
+    body = plain_body(request.body)
+    return {
+        "method": method,
+        "url": url,
+        "headers": headers,
+        "body": body.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode(),
+        "bytes": len(request.body),
+        "bytesBeforeCompression": len(body),
+    }
+
+
+def _shown_url(spec: DestinationSpec, request: object) -> str:
+    from tailrace.config.urls import parse_url, without_secrets
+    from tailrace.destinations.registry import SCHEMES
+    from tailrace.pipeline.messages import HttpRequest
+
+    assert isinstance(request, HttpRequest)
+    host = f"[{request.host}]" if ":" in request.host else request.host
+    port = "" if request.port == (443 if request.tls else 80) else f":{request.port}"
+    url = f"{'https' if request.tls else 'http'}://{host}{port}{request.target}"
+    return without_secrets(parse_url(url, spec.setting), mask_path=SCHEMES[spec.scheme].secret_path)
+
+
+def plain_body(body: bytes) -> bytes:
+    """The body as it was before it was compressed."""
+    import gzip
+
+    return gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
