@@ -105,6 +105,7 @@ def measure(opt: Path, folder: Path) -> Start:
         environment = {
             "AWS_LAMBDA_RUNTIME_API": api.address,
             "TAILRACE_LISTEN_HOST": "127.0.0.1",
+            "TAILRACE_SPOOL_DIR": f"{out}/../spool",
             "TAILRACE_DESTINATIONS": f"file://{out}",
             "AWS_REGION": "eu-west-1",
             "PATH": f"{folder / 'bin'}:/usr/bin:/bin",

@@ -6,7 +6,6 @@ import _thread
 import posix
 
 from tailrace.pipeline.account import Account
-from tailrace.pipeline.carry_over import carried_rows
 from tailrace.pipeline.counter_file import CounterFile, read_counters
 from tailrace.pipeline.ledger import PROCESS_KILLED, SPOOL_LOST
 from tailrace.pipeline.shelf import Shelf
@@ -113,7 +112,10 @@ def open_spooling(
     except OSError as error:
         _complain(diagnostics, settings, f"cannot be written: {error.strerror or error}")
     else:
-        spooling.carried = carried_rows(previous)
+        if previous.rows:
+            from tailrace.pipeline.carry_over import carried_rows
+
+            spooling.carried = carried_rows(previous)
         spooling.account = Account(ledger, CounterFile(fd, previous), diagnostics)
     return spooling
 

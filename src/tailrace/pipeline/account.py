@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import _thread
 
-from tailrace.pipeline.carry_over import written_row
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tailrace.pipeline.counter_file import CounterFile
     from tailrace.pipeline.intake import Oversized
     from tailrace.pipeline.interfaces import Diagnostics
-    from tailrace.pipeline.ledger import Ledger
+    from tailrace.pipeline.ledger import Ledger, RowSnapshot
 
 _EVENT = b'{"time":"'
 _NESTED = b':{"time":"'
@@ -81,6 +79,25 @@ class Account:
             self._failed = True
             message = "the counter file cannot be written: if this process is killed nobody will know what was lost"
             self._diagnostics("warn", message, reason=error.strerror or str(error))
+
+
+def written_row(row: RowSnapshot) -> dict[str, object]:
+    """A row as the counter file has it."""
+    return {
+        "received": row.received,
+        "base": row.base,
+        "held": row.held,
+        "delivered": row.delivered,
+        "filtered": row.filtered,
+        "sampled": row.sampled,
+        "rejected": row.rejected_reasons,
+        "dropped": row.dropped,
+        "deadLettered": row.dead_lettered,
+        "resentUnconfirmed": row.resent_unconfirmed,
+        "truncated": row.truncated,
+        "takenOver": row.taken_over,
+        "spooled": row.spooled,
+    }
 
 
 def estimated_records(body: bytes | Oversized) -> int:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tailrace.pipeline.counter_file import Previous
-    from tailrace.pipeline.ledger import RowSnapshot
 
 
 class CarriedRow:
@@ -52,25 +51,6 @@ class CarriedRow:
         missing = max(0, self.held - found)
         from_spool = missing if self.is_printed else min(missing, max(0, self.spooled - found))
         return from_spool, missing - from_spool
-
-
-def written_row(row: RowSnapshot) -> dict[str, object]:
-    """A row as the counter file has it."""
-    return {
-        "received": row.received,
-        "base": row.base,
-        "held": row.held,
-        "delivered": row.delivered,
-        "filtered": row.filtered,
-        "sampled": row.sampled,
-        "rejected": row.rejected_reasons,
-        "dropped": row.dropped,
-        "deadLettered": row.dead_lettered,
-        "resentUnconfirmed": row.resent_unconfirmed,
-        "truncated": row.truncated,
-        "takenOver": row.taken_over,
-        "spooled": row.spooled,
-    }
 
 
 def carried_rows(previous: Previous) -> dict[str, CarriedRow]:
