@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import run_json, tailrace, write_function
-from support.namespaces import ISOLATIONS, needs_namespaces
+from support.namespaces import ISOLATIONS, SHOWN_IN_TMP, needs_namespaces
 from tailrace.errors import ConfigError, UsageError
 from tailrace.testing import LambdaEnvironment
 
@@ -33,7 +33,7 @@ def test_the_headline_and_the_document_say_what_is_in_force(code: Path, isolatio
 def test_without_a_word_it_is_the_best_that_is_allowed(code: Path) -> None:
     document = run_json("app.handler", "--code", code)
     assert document["environment"]["isolation"] == "namespace"
-    assert document["invocations"][0]["response"] == ["/var/task", []]
+    assert document["invocations"][0]["response"] == ["/var/task", SHOWN_IN_TMP[:1]]
 
 
 @needs_namespaces

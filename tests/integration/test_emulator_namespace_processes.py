@@ -58,7 +58,14 @@ class Attached:
 async def sandbox(tmp_path: Path, attach: Attached | None = None) -> AsyncIterator[tuple[Sandbox, Listener, int]]:
     """With the pid of the namespaces' first process."""
     (tmp_path / "environments").mkdir(exist_ok=True)
-    config = FunctionConfig("f", "app.handler", tmp_path, ("/bin/true",), isolation=Isolation(NAMESPACE))
+    config = FunctionConfig(
+        "f",
+        "app.handler",
+        tmp_path,
+        ("/bin/true",),
+        isolation=Isolation(NAMESPACE),
+        runtime_files=(Path(sys.executable),),
+    )
     listener = Listener()
     with Workspace.create(tmp_path / "environments") as workspace:
         starter = namespace_starter(config, workspace)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from support.commands import LIMIT_S, TAILRACE, write_function
-from support.namespaces import needs_namespaces
+from support.namespaces import SHOWN_IN_TMP, needs_namespaces
 from tailrace.emulator import procfs
 from tailrace.emulator.isolation.namespace import may_do_without_a_user
 from tailrace.testing.waiting import until
@@ -51,7 +51,7 @@ LAMBDAS_PLACES = {
     "capabilities": "0000000000000000",
     "pids": ["1", "2"],
     "task": "Read-only file system",
-    "tmp": [],
+    "tmp": SHOWN_IN_TMP,
     "mount": True,
 }
 

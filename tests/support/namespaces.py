@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ MISSING = what_is_missing()
 needs_namespaces = pytest.mark.skipif(bool(MISSING), reason=f"not allowed here: {MISSING}")
 ISOLATIONS = ["process", pytest.param("namespace", marks=needs_namespaces)]
 """For tests that shall hold in both."""
+SHOWN_IN_TMP = sorted({Path(folder).parts[2] for folder in (sys.prefix, sys.base_prefix) if folder.startswith("/tmp/")})
+"""What an environment's `/tmp` begins with: the way to the interpreter, where this project was put below `/tmp`."""
 
 
 def outside(pids: Iterable[int], below: int | None = None) -> list[int]:

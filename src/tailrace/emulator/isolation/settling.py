@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,9 +30,10 @@ def begin(requested: str, workspace: Workspace) -> None:
 def settle(config: FunctionConfig, workspace: Workspace, requested: str, mounts: Sequence[str]) -> FunctionConfig:
     """The function with its isolation and its mounts.
 
-    Under `auto`, what the function's variables name below this machine's `/tmp`, and the folders of ``file://``
-    destinations, stay visible: what ran without namespaces shall run. Whoever asks for `namespace` says himself what
-    is shown. Raises `UsageError` for what is not allowed here or would be lost with the environment.
+    Under `auto`, what the function's variables name below this machine's `/tmp`, the folders of ``file://``
+    destinations, and the Python that runs us, stay visible: what ran without namespaces shall run. Whoever asks for
+    `namespace` says himself what is shown. Raises `UsageError` for what is not allowed here or would be lost with the
+    environment.
     """
     given = tuple(map(read_mount, mounts))
     isolation = choose(requested, None if requested == PROCESS else workspace.begin_namespaces())
@@ -40,7 +42,7 @@ def settle(config: FunctionConfig, workspace: Workspace, requested: str, mounts:
     elif isolation.is_chosen:
         _refuse_hidden_targets(config, given)
     else:
-        given = (*_destination_mounts(config), *_variable_mounts(config), *given)
+        given = (*_own_python(), *_destination_mounts(config), *_variable_mounts(config), *given)
     return replace(config, isolation=isolation, mounts=given)
 
 
@@ -73,6 +75,13 @@ def _hidden_target(variable: str, written: str, folder: str) -> UsageError:
     remedy = "choose a folder elsewhere" if folder in HIDDEN else f"add --mount {folder}, or choose a folder elsewhere"
     found = f"{written} lies in a place that is the environment's own and vanishes with it"
     return UsageError(variable, found, remedy)
+
+
+def _own_python() -> Iterator[Mount]:
+    """Programs of a project name the interpreter of its virtual environment, whatever they are written in."""
+    for folder in dict.fromkeys((sys.prefix, sys.base_prefix)):
+        if is_hidden(folder):
+            yield Mount(Path(folder).resolve(), folder)
 
 
 def _destination_mounts(config: FunctionConfig) -> Iterator[Mount]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     (tmp_path / "environments").mkdir()
     with Workspace.create(tmp_path / "environments") as workspace:
         yield workspace
+
+
+@pytest.fixture
+def visible_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours lies where no environment hides it, wherever this project was put."""
+    monkeypatch.setattr(sys, "prefix", "/usr")
+    monkeypatch.setattr(sys, "base_prefix", "/usr")
 
 
 def function(tmp_path: Path, **variables: str) -> FunctionConfig:
@@ -79,6 +87,7 @@ def test_the_best_that_is_allowed_is_taken(tmp_path: Path, workspace: Workspace)
 
 
 @needs_namespaces
+@pytest.mark.usefixtures("visible_python")
 def test_auto_keeps_visible_what_variables_and_destinations_name_below_tmp(
     tmp_path: Path, workspace: Workspace
 ) -> None:
@@ -92,6 +101,16 @@ def test_auto_keeps_visible_what_variables_and_destinations_name_below_tmp(
     settled = settle(function(tmp_path, **variables), workspace, AUTO, ())
     assert [mount.target for mount in settled.mounts] == [f"{tmp_path}/logs", f"{tmp_path}/ca.pem", str(tmp_path)]
     assert (tmp_path / "logs").is_dir()
+
+
+@needs_namespaces
+def test_auto_keeps_a_hidden_virtual_environment_visible_for_programs_that_name_its_interpreter(
+    tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "base_prefix", "/usr")
+    assert settle(function(tmp_path), workspace, AUTO, ()).mounts == (Mount(tmp_path, str(tmp_path)),)
+    assert settle(function(tmp_path), workspace, NAMESPACE, ()).mounts == ()
 
 
 @needs_namespaces
