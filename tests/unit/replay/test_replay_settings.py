@@ -1,0 +1,77 @@
+"""Times on the command line, and destinations from the environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailrace.clock import ManualClock
+from tailrace.errors import UsageError
+from tailrace.replay.selection import moment_ms
+from tailrace.replay.targets import Targets
+
+NOW_S = 1_795_210_200.0  # 2026-11-20T21:30:00Z
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("2026-11-20T21:30:00Z", 1_795_210_200_000),
+        ("2026-11-20T21:30:00.250Z", 1_795_210_200_250),
+        ("2026-11-20T22:30:00+01:00", 1_795_210_200_000),
+        ("2026-11-20T21:30:00", 1_795_210_200_000),
+        ("2026-11-20", 1_795_132_800_000),
+        ("90m", 1_795_204_800_000),
+        ("24h", 1_795_123_800_000),
+        ("7d", 1_794_605_400_000),
+        ("10s", 1_795_210_190_000),
+    ],
+)
+def test_times(text: str, ms: int) -> None:
+    assert moment_ms(text, "--since", NOW_S) == ms
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "", "7w", "-3h", "2026-13-01"])
+def test_what_is_no_time_is_told(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        moment_ms(text, "--since", NOW_S)
+    assert caught.value.setting == "--since"
+    assert "90m, 24h or 7d" in caught.value.remedy
+
+
+def targets(to: str | None = None, **environ: str) -> Targets:
+    return Targets(environ, ManualClock(), to)
+
+
+def test_each_goes_to_the_destination_of_its_name() -> None:
+    found = targets(TAILRACE_DESTINATIONS="http://user:pw@logs.example/in?key=secret file:///out")
+    target = found.of("http://***@logs.example/in?key=***")
+    assert target is not None
+    assert target.name == "http://***@logs.example/in?key=***"
+    assert found.of("http://attacker.example/") is None
+
+
+def test_one_for_all_has_the_headers_of_who_replays() -> None:
+    target = targets("https://new.example/in", TAILRACE_HTTP_HEADERS="X-Key: k", TAILRACE_DESTINATIONS="foo://bad").of(
+        "x"
+    )
+    assert target is not None
+    assert target.name == "https://new.example/in"
+
+
+@pytest.mark.parametrize(
+    ("to", "environ", "setting"),
+    [
+        ("foo://x", {}, "--to"),
+        ("http://a http://b", {}, "--to"),
+        ("s3://bucket", {}, "--to"),
+        (None, {"TAILRACE_DESTINATIONS": "file:///a foo://x"}, "TAILRACE_DESTINATIONS, second entry"),
+        ("http://a", {"TAILRACE_HTTP_HEADERS": "secret"}, "TAILRACE_HTTP_HEADERS, first line"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_told_before_anything_is_sent(
+    to: str | None, environ: dict[str, str], setting: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        targets(to, **environ)
+    assert caught.value.setting == setting
+    assert "secret" not in str(caught.value)
