@@ -13,6 +13,7 @@ from tailrace.emulator.driver import ExecutionEnvironment, MachineFactory, make_
 from tailrace.emulator.function import Answer, Invocation
 from tailrace.emulator.invocations import new_invocation
 from tailrace.emulator.machine.effects import ReportInit, WriteLog
+from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.observer import InvocationResult, ProcessExit, SilentObserver
 from tailrace.emulator.workspace import Workspace
 
@@ -92,7 +93,7 @@ async def environment(
     **more: Any,
 ) -> AsyncIterator[tuple[ExecutionEnvironment, Story]]:
     """An environment of a function whose module is `source`, initialised unless told otherwise. `more` are options of
-    the function."""
+    the function. It freezes at once, so that what is frozen does not depend on the clock."""
     parent = tmp_path / "environments"
     parent.mkdir(exist_ok=True)
     options = FunctionOptions(
@@ -106,7 +107,7 @@ async def environment(
         freeze=freeze,
         log_format=log_format,
         isolation=isolation,
-        **more,
+        **{"policy": Policy(freeze_after_ms=0)} | more,
     )
     story = Story()
     with Workspace.create(parent) as workspace:

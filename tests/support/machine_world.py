@@ -30,6 +30,7 @@ def config(*extensions: str, **changes: Any) -> FunctionConfig:
         "runtime_name": "python3.13",
         "execution_env": "AWS_Lambda_python3.13",
         "extensions": files,
+        "policy": Policy(freeze_after_ms=0),
     }
     return FunctionConfig(**values | changes)
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _READ_BYTES = 1 << 16
 _SURELY_WHOLE_BYTES = 2048
 """A first piece as short as this is the whole file; the kernel gives at least half a page otherwise."""
@@ -118,14 +118,34 @@ def environment_value(pid: int, name: str) -> str | None:
     return None
 
 
-def rss_pages(pid: int) -> int | None:
-    """Resident pages: cheap to read, so it tells whether the dearer `set_size` can have changed."""
-    data = _read(f"/proc/{pid}/statm")
-    return int(data.split()[1]) if data else None
+class ResidentSize:
+    """How many pages of a process are resident: cheap to read, so it tells whether the dearer `set_size` can have
+    changed. It is asked for several times in every invocation, so the file stays open; it is this very process's,
+    whoever gets its number later."""
 
+    __slots__ = ("_fd",)
 
-def resident_bytes(pid: int) -> int:
-    return (rss_pages(pid) or 0) * _PAGE_BYTES
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    @classmethod
+    def of(cls, pid: int) -> ResidentSize | None:
+        """None where there is no such process."""
+        try:
+            return cls(os.open(f"/proc/{pid}/statm", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            return None
+
+    def pages(self) -> int | None:
+        """None when the process is gone."""
+        try:
+            data = os.pread(self._fd, _SURELY_WHOLE_BYTES, 0)
+        except OSError:
+            return None
+        return int(data.split(None, 2)[1]) if data else None
+
+    def close(self) -> None:
+        os.close(self._fd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +168,7 @@ def set_size(pid: int) -> SetSize:
     data = _read(f"/proc/{pid}/statm")
     if not data:
         return SetSize(0, 0)
-    _, resident, shared, *_ = (int(word) * _PAGE_BYTES for word in data.split())
+    _, resident, shared, *_ = (int(word) * PAGE_BYTES for word in data.split())
     return SetSize(resident, resident - shared)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import select
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tailrace.emulator import procfs, subreaper
+from tailrace.emulator import subreaper
 from tailrace.emulator.isolation.plain import PlainStarter
 from tailrace.emulator.isolation.starting import Attach, ProcessStarter, ProcessStartError
 from tailrace.emulator.memory import MemoryMeter
@@ -72,7 +73,8 @@ class Sandbox:
         self._tree = ProcessTree(self._starter.ancestor)
         self._meter = MemoryMeter()
         self._mains: dict[int, _Main] = {}
-        self._pipes: list[OutputPipe] = []
+        self._pipes: dict[int, OutputPipe] = {}
+        self._readable = select.poll()
         self._reported: dict[int, int] = {}
         self._loop = asyncio.get_running_loop()
         self._all_gone: asyncio.Event = asyncio.Event()
@@ -95,7 +97,8 @@ class Sandbox:
         self._adopt(_Main(name, generation, pid, pipe))
 
     def _adopt(self, main: _Main) -> None:
-        self._pipes.append(main.pipe)
+        self._pipes[main.pipe.read_fd] = main.pipe
+        self._readable.register(main.pipe.read_fd, select.POLLIN)
         self._loop.add_reader(main.pipe.read_fd, self._pipe_readable, main.pipe)
         self._tree.add_main(main.pid)
         self._mains[main.pid] = main
@@ -121,14 +124,23 @@ class Sandbox:
         # one read a turn of the loop: a process that prints fast must not starve the delivery of what it printed
         pipe.read_some()
         if pipe.ended:
-            self._loop.remove_reader(pipe.read_fd)
-            self._pipes.remove(pipe)
-            pipe.close()
+            self._forget_pipe(pipe)
+
+    def _forget_pipe(self, pipe: OutputPipe) -> None:
+        self._loop.remove_reader(pipe.read_fd)
+        self._readable.unregister(pipe.read_fd)
+        del self._pipes[pipe.read_fd]
+        pipe.close()
 
     def drain(self) -> None:
-        """Report every line that was written before this call."""
-        for pipe in tuple(self._pipes):
-            pipe.drain()
+        """Report every line that was written before this call.
+
+        Called at every request, when mostly nothing was written: so all pipes are asked at once.
+        """
+        for fd, _ in self._readable.poll(0):
+            pipe = self._pipes.get(fd)
+            if pipe is not None:
+                pipe.drain()
 
     def finish_line(self, name: str) -> None:
         """Report what a process has written of a line that it has not ended."""
@@ -177,7 +189,7 @@ class Sandbox:
     @property
     def resident_memory(self) -> int:
         """Bytes of the processes known so far, shared pages counted each time: never too little, and cheap to know."""
-        return sum(map(procfs.resident_bytes, self._tree.known))
+        return self._meter.resident(self._tree.known)
 
     @property
     def is_empty(self) -> bool:
@@ -208,12 +220,11 @@ class Sandbox:
             self._release()
 
     def _release(self) -> None:
-        for pipe in self._pipes:
-            self._loop.remove_reader(pipe.read_fd)
-            pipe.close()
-        self._pipes = []
+        for pipe in list(self._pipes.values()):
+            self._forget_pipe(pipe)
         for main in list(self._mains.values()):
             self._forget(main)
+        self._meter.close()
         self._starter.close()
         atexit.unregister(self._kill_all)
         subreaper.release()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -43,8 +43,12 @@ class Settings:
     plan: FaultPlan | None
 
     def make_machine(self, ids: Callable[[], str]) -> Environment | FaultyMachine:
-        machine = Environment(self.config, ids, self.api_address, extra=self.extension_variables)
-        return machine if self.plan is None else FaultyMachine(machine, self.plan)
+        if self.plan is None:
+            return Environment(self.config, ids, self.api_address, extra=self.extension_variables)
+        at_once = replace(self.config.policy, freeze_after_ms=0)
+        return FaultyMachine(
+            Environment(self.config, ids, self.api_address, at_once, self.extension_variables), self.plan
+        )
 
 
 class Transcript:

@@ -21,7 +21,7 @@ from tailrace.emulator.machine.init_kind import belongs_to_first_invocation
 from tailrace.emulator.machine.init_run import INIT_DEADLINE, InitRun
 from tailrace.emulator.machine.invoke_run import INVOKE_DEADLINE, UNHANDLED, InvokeRun
 from tailrace.emulator.machine.registry import Extension
-from tailrace.emulator.machine.sandbox_state import SandboxState
+from tailrace.emulator.machine.sandbox_state import FREEZE, SandboxState
 from tailrace.emulator.machine.shutdown_run import ShutdownRun
 from tailrace.emulator.machine.states import LAUNCH_ERROR, RESPONSE_SENT, STARTED
 from tailrace.protocol.extensions_api import FAILURE, SPINDOWN, TIMEOUT
@@ -74,7 +74,9 @@ class Lifecycle:
 
     def freeze_requested(self) -> None:
         """Only where processes are at work: one that is on its way to its end is not held up."""
-        if self.phase in (INIT, IDLE, INVOKE):
+        if self.phase == IDLE:
+            self._state.freeze()
+        elif self.phase in (INIT, INVOKE):
             self._state.freeze_now()
 
     # what processes do
@@ -151,7 +153,9 @@ class Lifecycle:
     # time
 
     def timer_fired(self, timer: str) -> None:
-        if timer == INIT_DEADLINE and self._init is not None:
+        if timer == FREEZE and self.phase == IDLE:
+            self._state.freeze()
+        elif timer == INIT_DEADLINE and self._init is not None:
             self._init.deadline_passed()
         elif timer == INVOKE_DEADLINE and self.invoke is not None:
             self._invoke_deadline_passed(self.invoke)
@@ -171,7 +175,7 @@ class Lifecycle:
             self._advance_to_end()
         elif not self._waiting:
             if self.phase == IDLE:
-                self._state.freeze()
+                self._state.freeze_soon()
         elif self.phase == IDLE:
             self._begin_invocation()
         elif self.phase == COLD:

@@ -74,6 +74,14 @@ class Policy:
         "lambda-platform-2026.md 5",
     )
 
+    # freeze
+    freeze_after_ms: int = choice(
+        2,
+        "an environment that has had nothing to do for so long is frozen; at once where faults are planned, so that "
+        "a run does not depend on how soon the next call comes",
+        "lambda-platform.md 4.7: the service does not say how soon it freezes",
+    )
+
     # what processes are told
     availability_zone_id: str = choice(
         "", "zone id that the metadata endpoint tells; empty takes the region's first", "lambda-platform-2026.md 2"

@@ -16,6 +16,8 @@ from tailrace.emulator.machine.runtime_exchange import RuntimeExchange
 from tailrace.emulator.machine.stage import ALL_TIMERS, Stage
 from tailrace.emulator.machine.subscriber import ATTEMPT, FLUSH, RETRY
 
+FREEZE = "freeze"
+
 _BYTES_PER_MB = 1_048_576
 
 
@@ -101,10 +103,18 @@ class SandboxState:
     def _names(self) -> SandboxNames:
         return SandboxNames(self._runtime_api, self.log_stream, self.metadata_token, self.credentials_token)
 
+    def freeze_soon(self) -> None:
+        """Freeze once nobody has called for as long as the policy says."""
+        if not self.config.freeze:
+            return
+        if self.policy.freeze_after_ms and not self.is_frozen:
+            self.stage.set_timer(FREEZE, self.policy.freeze_after_ms)
+        else:
+            self.freeze()
+
     def freeze(self) -> None:
         """Stop everything, telemetry and its timers too: nothing could be answered meanwhile."""
-        if self.config.freeze:
-            self._stand_still(ALL_TIMERS)
+        self._stand_still(ALL_TIMERS)
 
     def freeze_now(self) -> None:
         """Stop every process in the midst of its work. Telemetry stands still as well, but deadlines run on: they
@@ -121,6 +131,7 @@ class SandboxState:
         self.stage.emit(Freeze())
 
     def thaw(self) -> None:
+        self.stage.cancel_timer(FREEZE)
         if not self.is_frozen:
             return
         self.is_frozen = False

@@ -9,6 +9,7 @@ from tailrace.emulator.machine import effects as fx
 from tailrace.emulator.machine import facts
 from tailrace.emulator.machine.facts import RUNTIME
 from tailrace.emulator.machine.invoke_run import INVOKE_DEADLINE
+from tailrace.emulator.machine.policy import Policy
 
 
 def invoking(**changes: Any) -> tuple[World, str]:
@@ -112,3 +113,53 @@ def test_a_process_that_is_due_while_everything_stands_still_starts_with_the_tha
     world.feed(facts.ThawRequested())
     assert world.spawned() == [ext("a"), RUNTIME]
     assert [type(effect).__name__ for effect in world.last[:2]] == ["Thaw", "SpawnProcess"]
+
+
+def idle_for_a_while(**changes: Any) -> World:
+    """An environment that waits two milliseconds before it freezes, its first invocation just closed."""
+    world = World("a", policy=Policy(freeze_after_ms=2), **changes)
+    world.cold_start(subscribe=("a",))
+    world.advance(2)
+    world.deliver_well = True
+    world.finish(world.invoke())
+    return world
+
+
+def test_a_call_that_comes_soon_neither_freezes_nor_thaws() -> None:
+    world = idle_for_a_while()
+    freezes, thaws = len(world.of(fx.Freeze)), len(world.of(fx.Thaw))
+    world.advance(1)
+    world.finish(world.invoke())
+    world.advance(1.9)
+
+    assert (len(world.of(fx.Freeze)), len(world.of(fx.Thaw))) == (freezes, thaws)
+    world.advance(0.1)
+    assert is_frozen(world)
+
+
+def test_an_idle_environment_that_was_thawed_by_hand_before_its_freeze_runs_on() -> None:
+    world = idle_for_a_while()
+    world.feed(facts.ThawRequested())
+    world.advance(1000)
+
+    assert not is_frozen(world)
+
+
+def test_a_freeze_by_hand_does_not_wait() -> None:
+    world = idle_for_a_while()
+    world.feed(facts.FreezeRequested())
+    assert is_frozen(world)
+    world.advance(2)
+
+    assert len(world.of(fx.Freeze)) == 2
+    world.feed(facts.ThawRequested())
+    assert not is_frozen(world)
+
+
+def test_an_end_that_comes_before_the_freeze_takes_its_place() -> None:
+    world = idle_for_a_while()
+    freezes = len(world.of(fx.Freeze))
+    world.shut_down()
+    world.advance(5000)
+
+    assert len(world.of(fx.Freeze)) == freezes

@@ -248,7 +248,7 @@ def test_counts_of_a_lost_count_are_told_again_in_full() -> None:
 
 
 def test_an_attempt_that_is_not_answered_is_abandoned_and_tried_again() -> None:
-    world = subscribed("function", timeout_ms=25, policy=Policy(telemetry_attempt_timeout_ms=700))
+    world = subscribed("function", timeout_ms=25, policy=Policy(telemetry_attempt_timeout_ms=700, freeze_after_ms=0))
     world.line("one")
     world.advance(25)
     first = world.posts()[0]
@@ -297,7 +297,9 @@ def test_nothing_is_delivered_while_frozen_and_timers_stand_still() -> None:
 
 
 def test_the_timers_of_a_request_in_flight_stand_still_too() -> None:
-    world = subscribed("platform", "function", timeout_ms=25, policy=Policy(telemetry_attempt_timeout_ms=700))
+    world = subscribed(
+        "platform", "function", timeout_ms=25, policy=Policy(telemetry_attempt_timeout_ms=700, freeze_after_ms=0)
+    )
     world.advance(30)
     [post] = world.posts()
     world.finish("10000000-0000-4000-8000-000000000001")
