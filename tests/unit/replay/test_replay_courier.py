@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -96,7 +97,7 @@ def test_a_record_that_is_refused_or_too_large_does_not_take_the_others_with_it(
 
 
 def test_of_what_is_taken_in_part_only_the_rest_goes_again(confirmed: Confirmations) -> None:
-    answers = [Outcome(PARTIAL, "busy", refused=[0, 99], again=[2, 3]), 200]
+    answers: list[int | Outcome] = [Outcome(PARTIAL, "busy", refused=[0, 99], again=[2, 3]), 200]
     end = ScriptedEnd(lambda _: answers.pop(0))
     delivery = courier_with(confirmed).deliver(envelope(1, 4), end.target)
     assert (delivery.delivered, delivery.refused) == (3, 1)
@@ -191,7 +192,7 @@ def test_a_state_file_of_something_else_is_not_touched(tmp_path: Path) -> None:
 def test_a_state_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="where confirmed envelopes are noted, cannot be used: not a directory"):
-        Confirmations(tmp_path / "file" / "state", "file:///dead")
+        Confirmations(tmp_path / "file" / "deep" / "state", "file:///dead")
 
 
 def test_looking_only_writes_nothing(tmp_path: Path) -> None:
@@ -224,10 +225,10 @@ def statuses(
     confirmed: Confirmations,
     sends: bool = True,
     only: str | None = None,
-    **wanted: object,
+    **wanted: Any,
 ) -> tuple[list[str], Replay]:
     place = FolderPlace(folder)
-    selection = Selection(**wanted)  # type: ignore[arg-type]  # the tests name the parts
+    selection = Selection(**wanted)
     replay = Replay(place, selection, OneTarget(end, only), courier_with(confirmed), sends, lambda file: None)
     return [one.status for one in replay.run(list(place.files()))], replay
 
@@ -297,7 +298,5 @@ def test_the_same_envelope_in_two_files_is_one(tmp_path: Path, confirmed: Confir
         ({"reasons": ("status 404",), "request_ids": ("r2",)}, 1),
     ],
 )
-def test_only_what_is_wanted_is_sent(
-    tmp_path: Path, confirmed: Confirmations, wanted: dict[str, object], n: int
-) -> None:
+def test_only_what_is_wanted_is_sent(tmp_path: Path, confirmed: Confirmations, wanted: dict[str, Any], n: int) -> None:
     assert len(statuses(two_files(tmp_path / "dead"), ScriptedEnd(), confirmed, **wanted)[0]) == n
