@@ -141,8 +141,9 @@ class Fanout:
 
     def offer(self, records: Sequence[Record]) -> None:
         self.received += len(records)
-        for exporter in self._exporters:
-            taken = records if self._routing is None else self._routing.taken(exporter, records)
+        parts = None if self._routing is None else self._routing.divided(records)
+        for place, exporter in enumerate(self._exporters):
+            taken = records if parts is None else parts[place]
             exporter.offer(taken)
             left_out = len(records) - len(taken)
             if left_out:

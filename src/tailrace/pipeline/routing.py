@@ -45,10 +45,16 @@ class Routing:
                 root = parents[root]
             self._roots[exporter] = self._roots[root] = root
 
-    def taken(self, exporter: Exporter, records: Sequence[Record]) -> Sequence[Record]:
-        """Those of `records` that are for `exporter`."""
+    def divided(self, records: Sequence[Record]) -> list[Sequence[Record]]:
+        """What of `records` is for each of the exporters, as things stand at this moment."""
+        on_duty = {root: self._on_duty(root) for root in set(self._roots.values())}
+        return [self._part(exporter, records, on_duty) for exporter in self._exporters]
+
+    def _part(
+        self, exporter: Exporter, records: Sequence[Record], on_duty: dict[Exporter, list[Exporter]]
+    ) -> Sequence[Record]:
         root = self._roots.get(exporter)
-        if root is not None and exporter not in self._on_duty(root):
+        if root is not None and exporter not in on_duty[root]:
             return []
         takes = self._takes.get(exporter)
         return records if takes is None else [record for record in records if takes(record)]

@@ -53,7 +53,7 @@ class Masker:
         else:
             masked = self._json(raw, 0, isinstance(record.event, dict))
         if masked != raw:
-            events = split_events(masked.encode("utf-8", "replace")).events
+            events = split_events(f"[{masked}]".encode("utf-8", "replace")).events
             record.raw = masked
             record.event = events[0].value if events else None
             record.line = None

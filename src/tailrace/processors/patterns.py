@@ -79,7 +79,8 @@ class SafePattern:
             start, stop = match.span(group)
             if start < 0:
                 start, stop = match.span()
-            if stop == end < len(text):  # it may go on behind the window: to the next blank it does
+            if stop == end < len(text) and match.start() < begin + self.window // 2:
+                # it may go on, and the next window has not all of it: then it does, to the next blank
                 while stop < len(text) and not text[stop].isspace():
                     stop += 1
             if stop > start:

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from support.pipeline_fakes import FakeDestination, Rig, Told
 from tailrace.clock import SystemClock
+from tailrace.config.tables import MaskSpec
 from tailrace.model.record import Record
 from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.intake import Intake, Oversized
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.progress import Progress
 from tailrace.processors.attribute import Attributor
+from tailrace.processors.mask import Masker, build_masker
 from tailrace.processors.worker import Worker
 
 LIMIT_S = 20.0
@@ -202,3 +204,49 @@ def test_every_event_has_exactly_one_outcome(events: list[object]) -> None:
     counts = bench.rig.counts()
     assert counts.received == len(events)
     assert counts.held == len(bench.destination.records) == len(events) - counts.filtered
+
+
+def test_records_are_masked_before_any_destination_sees_them_and_the_counts_are_said_at_the_end() -> None:
+    bench = Bench()
+    masker = build_masker([MaskSpec("here", "email", rule="email")], False, [])
+    worker = Worker(
+        bench.intake,
+        Fanout([bench.rig.exporter], bench.ledger, SystemClock()),
+        bench.ledger,
+        Attributor(),
+        bench.progress,
+        ("function",),
+        bench.told,
+        masker=masker,
+    )
+    assert bench.intake.admit(json.dumps([event("function", "to bob@example.com"), event("function", "x")]).encode())
+    bench.intake.close()
+    worker.run()
+    assert [json.loads(record.raw or "")["record"] for record in bench.destination.records] == ["to ***", "x"]
+    assert bench.told.lines == [("info", "masked before delivery", {"rules": {"email": 1}})]
+
+
+def test_a_record_that_cannot_be_masked_is_dropped_and_its_neighbours_are_not() -> None:
+    class Broken(Masker):
+        __slots__ = ()
+
+        def mask(self, record: Record) -> None:
+            if "secret" in (record.raw or ""):
+                raise RecursionError
+            super().mask(record)
+
+    bench = Bench()
+    fanout = Fanout([bench.rig.exporter], bench.ledger, SystemClock())
+    worker = Worker(
+        bench.intake,
+        fanout,
+        bench.ledger,
+        Attributor(),
+        bench.progress,
+        ("function",),
+        bench.told,
+        masker=Broken([], []),
+    )
+    worker.process(json.dumps([event("function", "secret"), event("function", "x")]).encode())
+    assert len(bench.destination.records) == 1
+    assert bench.rig.counts().dropped == {"internal_error": 1}

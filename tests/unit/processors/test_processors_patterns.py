@@ -1,0 +1,154 @@
+"""Patterns that somebody wrote: those that could stop the agent are refused, the others have their bounds."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailrace.errors import ConfigError
+from tailrace.processors.patterns import BUDGET_S, LEAST_WINDOW, MAX_STEPS, SafePattern, compile_all, compile_safe
+
+
+class Ticking:
+    """A clock on which every look takes `step_s`."""
+
+    def __init__(self, step_s: float) -> None:
+        self.step_s = step_s
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += self.step_s
+        return self.now_s
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(a+)+$",
+        r"(?:a*)*b",
+        r"(?:a|aa)+b",
+        r"(?:a|ab|b)*c",
+        r"(?:\d+,?)+x",
+        r"(?:a?){20}a{20}",
+        r"(?:[^\"\\]|\\.)*\"",
+        r"(?:x+y){1,3}z",
+        r"(.)\1",
+        r"(?P<q>['\"]).+(?P=q)",
+        r"(a)?b(?(1)c|d)",
+        r".*.*.*x",
+        r"\s*a\s*b\s*c\s*d",
+        r"(?=(a+)+b)x",
+        r"(?>a+)+b",
+        r"x{5000}y",
+        r"(?:a{1,9}){1,9}b",
+    ],
+)
+def test_what_may_take_exponential_or_very_long_time_is_refused(pattern: str) -> None:
+    with pytest.raises(ConfigError, match="the pattern may be too slow: ") as caught:
+        compile_safe(pattern, "here")
+    assert str(caught.value).startswith("here: ")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("(", "it is no regular expression: "),
+        ("a" * 1001, "the pattern is too long"),
+        ("a*", "the pattern matches an empty text"),
+        (r"\b", "the pattern matches an empty text"),
+        ("(a)(b)", "the pattern has several groups"),
+    ],
+)
+def test_what_is_of_no_use_is_refused(pattern: str, found: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_safe(pattern, "here")
+    assert found in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\d{13,19}",
+        r"Bearer \S+",
+        r"(?i)password=\S+",
+        r"Bearer\s+(\S+)",
+        r"(?:\d{1,3}\.){3}\d{1,3}",
+        r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        r"[\w.+-]+@[\w-]+\.\w+",
+        r"\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{4}",
+        r"(?:foo|bar|baz)=\w+",
+        r"(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)",
+        r"ab+?c",
+        r"(?s:BEGIN.+END)",
+    ],
+)
+def test_what_people_write_is_taken(pattern: str) -> None:
+    assert compile_safe(pattern, "here").window >= LEAST_WINDOW
+
+
+atoms = st.sampled_from(["a", "b", "[ab]", ".", r"\w", "(?:ab)", "(?:a|b)", "(?:a|ab)", "(?=a)", r"\b", "x"])
+repeated = st.tuples(atoms, st.sampled_from(["", "", "*", "+", "?", "+?", "{2}", "{1,3}", "{2,}", "{1,40}"])).map(
+    "".join
+)
+patterns = st.recursive(
+    st.lists(repeated, min_size=1, max_size=4).map("".join),
+    lambda inner: st.tuples(inner, st.sampled_from(["", "*", "+", "{1,2}", "{3}"])).map(lambda p: f"(?:{p[0]}){p[1]}"),
+    max_leaves=3,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(patterns, st.text("abx ", min_size=1, max_size=3))
+def test_no_pattern_that_is_taken_gets_stuck_on_hostile_text(pattern: str, piece: str) -> None:
+    # what would need exponential time does not end before the limit of this test
+    try:
+        safe = compile_safe(pattern, "here")
+    except ConfigError:
+        return
+    text = piece * (min(safe.window, 20_000) // len(piece)) + "!"
+    spans = safe.spans(text)
+    assert all(0 <= start < stop <= len(text) for start, stop in spans)
+    assert all(stop <= start for (_, stop), (start, _) in pairwise(spans))
+
+
+def test_a_group_names_the_part_that_counts() -> None:
+    assert compile_safe(r"key=(\w+)", "here").spans("a key=bcd e") == [(6, 9)]
+    assert compile_safe(r"key=(\w+)|x", "here").spans("x") == [(0, 1)]
+
+
+@given(st.integers(0, 900), st.integers(1, 100))
+def test_through_windows_it_is_found_wherever_it_lies(before: int, length: int) -> None:
+    safe = SafePattern(re.compile("a+"), 200)
+    text = "-" * before + "a" * length + "-" * 300
+    assert safe.spans(text) == [(before, before + length)]
+    assert safe.is_in(text)
+
+
+def test_what_goes_on_behind_a_window_is_found_to_its_end() -> None:
+    safe = SafePattern(re.compile("key=[a-z]+"), 200)
+    assert safe.spans("key=" + "a" * 1000 + " b") == [(0, 1004)]
+
+
+def test_what_is_not_searched_in_time_counts_as_found_by_masks_and_as_not_found_by_filters() -> None:
+    text = "-" * 1000 + "a" + "-" * 1000
+    slow = SafePattern(re.compile("a+"), 200, Ticking(BUDGET_S * 0.6))
+    ((start, stop),) = slow.spans(text)
+    assert start <= 1000
+    assert stop == len(text)
+    assert not SafePattern(re.compile("a+"), 200, Ticking(BUDGET_S * 0.6)).is_in(text)
+
+
+def test_one_bad_pattern_of_several_is_named_and_left_out() -> None:
+    problems: list[ConfigError] = []
+    (kept,) = compile_all(["a", "("], "here", problems)
+    assert kept.is_in("cab")
+    assert len(problems) == 1
+
+
+def test_a_window_keeps_one_call_within_its_steps() -> None:
+    assert compile_safe(r"\w+@", "here").window ** 2 <= MAX_STEPS
+    assert compile_safe(r"\w+@\w+\.\w+", "here").window ** 3 <= MAX_STEPS
