@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tailrace.pipeline.dead_letter import Bury
     from tailrace.pipeline.interfaces import Limits
     from tailrace.pipeline.shelf import Shelf
 
@@ -26,6 +27,7 @@ class SendQueue:
 
     __slots__ = (
         "_batcher",
+        "_bury",
         "_due",
         "_max_bytes",
         "_on_wire",
@@ -38,8 +40,18 @@ class SendQueue:
         "settled",
     )
 
-    def __init__(self, limits: Limits, max_bytes: int, max_age_s: float | None, shelf: Shelf | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        max_bytes: int,
+        max_age_s: float | None,
+        shelf: Shelf | None = None,
+        bury: Bury | None = None,
+    ) -> None:
+        self._bury = bury
         self._shelf = shelf
+        if shelf is not None:
+            shelf.bury = bury
         self._max_bytes = max_bytes
         self._batcher = Batcher(limits, max_bytes // _BATCHES_IN_QUEUE, max_age_s)
         self._ready: list[Sealed | Shelved] = []

@@ -49,7 +49,6 @@ class Sender(SendQueue):
     """The state between the worker who offers records and the network. Not thread-safe: the shell locks."""
 
     __slots__ = (
-        "_bury",
         "_closing",
         "_dropped_at_start",
         "_idempotent",
@@ -77,10 +76,9 @@ class Sender(SendQueue):
         bury: Bury | None = None,
     ) -> None:
         """`bury` takes what cannot be delivered, and books it; without it the row counts that as lost."""
-        super().__init__(limits, settings.queue_max_bytes, settings.batch_max_age_s, shelf)
+        super().__init__(limits, settings.queue_max_bytes, settings.batch_max_age_s, shelf, bury)
         self._row = row
         self._truncate = truncate
-        self._bury = bury
         self._last_failure = ""  # what stood in the way, since something was answered
         self._is_hasty = False
         self._repeated_free = False

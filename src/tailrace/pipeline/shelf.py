@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tailrace.clock import Clock
+    from tailrace.pipeline.dead_letter import Bury
     from tailrace.pipeline.interfaces import Diagnostics
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.spool import Place, Spool
@@ -62,6 +63,7 @@ class Shelf:
         "_retry_s",
         "_row",
         "_spool",
+        "bury",
     )
 
     def __init__(
@@ -80,6 +82,7 @@ class Shelf:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._spool: Spool | None = None
+        self.bury: Bury | None = None  # takes what became too old, and books it
         self._retry_s: float | None = None
         self._failure = ledger.QUEUE_FULL
 
@@ -120,10 +123,18 @@ class Shelf:
 
         It goes on lying there until `settle`: whoever takes it may be killed.
         """
-        now_ms = self._clock.wall_s() * 1000
-        if now_ms - shelved.since_ms > self._max_age_s * 1000:
+        if self._clock.wall_s() * 1000 - shelved.since_ms <= self._max_age_s * 1000:
+            return self._read(shelved)
+        expired = self._read(shelved) if self.bury is not None else None
+        if expired is not None and self.bury is not None:
+            self.bury([expired], ledger.SPOOL_EXPIRED, "")
+            self.settle(shelved.place, expired.places)
+        elif self.bury is None:
             self._lose(shelved, list(shelved.places), ledger.SPOOL_EXPIRED, "they are older than they may become")
-            return None
+        return None
+
+    def _read(self, shelved: Shelved) -> Sealed | None:
+        """The same, of whatever age."""
         try:
             batch = self._files().read(shelved.place)
         except OSError as error:

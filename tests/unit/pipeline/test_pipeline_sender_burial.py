@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.pipeline_fakes import FakeLimits
+from support.pipeline_fakes import RESOURCE, FakeLimits, Told
+from tailrace.clock import ManualClock
 from tailrace.pipeline.batcher import Entry, Sealed
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.messages import DELIVERED, PARTIAL, POISONED, REJECTED, RETRY, SPLIT, Outcome
 from tailrace.pipeline.sender import Sender
 from tailrace.pipeline.sender_settings import SenderSettings
+from tailrace.pipeline.shelf import Shelf
+from tailrace.pipeline.spool import Spool
+from tailrace.pipeline.spool_files import open_spool_folder
 
 TIME = "2026-11-20T21:00:00.000Z"
 
 
 class Graveyard:
-    def __init__(self, limits: FakeLimits | None = None, queue_max_bytes: int = 1_000_000) -> None:
+    def __init__(
+        self, limits: FakeLimits | None = None, queue_max_bytes: int = 1_000_000, folder: Path | None = None
+    ) -> None:
+        self.clock = ManualClock()
         self.row = Ledger().open_row("x")
         self.buried: list[tuple[list[int], str, str]] = []
         settings = SenderSettings(queue_max_bytes=queue_max_bytes)
-        self.sender = Sender(self.row, limits or FakeLimits(), True, settings, None, None, self.bury)
+        shelf = None if folder is None else self._shelf(folder)
+        self.sender = Sender(self.row, limits or FakeLimits(), True, settings, None, shelf, self.bury)
+
+    def _shelf(self, folder: Path) -> Shelf:
+        told = Told()
+        spool = Spool(open_spool_folder(str(folder), ["shop"]), RESOURCE, told)
+        return Shelf(self.row, lambda: spool, self.clock, told, 1_000_000, max_age_s=60.0)
 
     def bury(self, batches: Sequence[Sealed], reason: str, error: str) -> None:
         for one in batches:
@@ -94,6 +108,32 @@ def test_what_is_left_at_the_end_and_what_comes_after_it() -> None:
         ([4], "shutdown"),
     ]
     assert yard.row.snapshot().dropped == {}
+
+
+def test_what_became_too_old_on_disk(tmp_path: Path) -> None:
+    yard = Graveyard(queue_max_bytes=100, folder=tmp_path)
+    yard.offer(1, 30)
+    assert not yard.buried
+    yard.clock.advance(61.0)
+    while yard.sender.next_step(1e9).sealed is not None:
+        yard.reply(Outcome(DELIVERED))
+    counts = yard.row.snapshot()
+    assert {reason for _, reason, _ in yard.buried} == {"spool_expired"}
+    buried = [seq for seqs, _, _ in yard.buried for seq in seqs]
+    assert len(buried) == len(set(buried)) == counts.dead_lettered > 0
+    assert counts.delivered + counts.dead_lettered == 30
+
+
+def test_what_lies_on_disk_when_there_will_be_no_other_process(tmp_path: Path) -> None:
+    yard = Graveyard(queue_max_bytes=150, folder=tmp_path)
+    yard.offer(1, 20)
+    yard.reply(Outcome(RETRY, "status 503"))
+    yard.sender.close()
+    yard.sender.abandon()
+    counts = yard.row.snapshot()
+    assert sorted(seq for seqs, _, _ in yard.buried for seq in seqs) == list(range(1, 21))
+    assert {(reason, error) for _, reason, error in yard.buried} == {("shutdown", "status 503")}
+    assert (counts.dead_lettered, counts.held, counts.dropped) == (20, 0, {})
 
 
 OUTCOMES = st.sampled_from(
