@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import time
 from collections import deque
@@ -20,9 +21,14 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 MAX_HEAD_BYTES = 1024 * 1024
 """Request line and headers together (lambda-platform.md 3.8)."""
 
+_MAX_WAITING_REQUESTS = 100
+"""Pipelined behind one that is not answered yet. No client in use sends more than one or two."""
+
+_MAX_WAITING_BYTES = 4 * MAX_BODY_BYTES
+
 _BACKLOG = 128
 
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +62,15 @@ def render_response(
     status: int, headers: Iterable[tuple[str, str]], body: bytes, *, close: bool, head_only: bool = False
 ) -> bytes:
     """A response as one piece of bytes. `Content-Length` is always there and always right."""
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
-    lines += [f"{name}: {_one_line(value)}" for name, value in headers if name.lower() != "content-length"]
-    if status != HTTPStatus.NO_CONTENT:
-        lines.append(f"Content-Length: {len(body)}")
-    if close:
-        lines.append("Connection: close")
-    head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
-    return head if head_only or status == HTTPStatus.NO_CONTENT else head + body
+    head = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"
+    for name, value in headers:
+        if name.lower() != "content-length":
+            head += f"{name}: {value if value.isascii() and value.isprintable() else _one_line(value)}\r\n"
+    if status != 204:
+        head += f"Content-Length: {len(body)}\r\n"
+    head += "Connection: close\r\n\r\n" if close else "\r\n"
+    written = head.encode("latin-1", "replace")
+    return written if head_only or status == 204 else written + body
 
 
 def _one_line(value: str) -> str:
@@ -91,6 +98,9 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Request] = deque()
         self._current: Request | None = None
+        self._taking_up = False
+        self._body: bytes | bytearray = b""
+        self._body_bytes = 0
         self._ended = False
         self._in_head = False
         self._in_body = False
@@ -113,6 +123,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport = None
         self._finish_truncated()
         self._abandon()
+        del self._parser  # it knows this connection: without the circle both are freed now, with what they hold
 
     def eof_received(self) -> bool:
         """A client that stopped mid-body may still read; one with a whole request open has gone away."""
@@ -166,7 +177,7 @@ class HttpConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
         if self._in_head:
-            self._headers[name.decode("latin-1").lower()] = _text(value)
+            self._headers[_lower_name(name)] = _text(value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -178,8 +189,12 @@ class HttpConnection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         room = MAX_BODY_BYTES - self._body_bytes
-        if room > 0:
-            self._body.append(body[:room])
+        if not self._body:
+            self._body = body[:room]
+        elif room > 0:
+            if isinstance(self._body, bytes):  # most come in one piece; of many none may cost an object of its own
+                self._body = bytearray(self._body)
+            self._body += body[:room]
         self._body_bytes += len(body)
 
     def on_message_complete(self) -> None:
@@ -202,8 +217,21 @@ class HttpConnection(asyncio.Protocol):
             if close:
                 self._ended = True
                 self._transport.close()
-        if self._waiting and not close:
-            self._hand_over(self._waiting.popleft())
+        if close:
+            self._waiting.clear()
+        if self._waiting:
+            self._take_up_waiting()
+
+    def _take_up_waiting(self) -> None:
+        """Hand over what waits until one is not answered at once. Answers come from within: no deeper with each."""
+        if self._taking_up:
+            return
+        self._taking_up = True
+        try:
+            while self._waiting and self._current is None:
+                self._hand_over(self._waiting.popleft())
+        finally:
+            self._taking_up = False
 
     def _start_message(self) -> None:
         self._began_ns = 0
@@ -211,20 +239,27 @@ class HttpConnection(asyncio.Protocol):
         self._method = ""
         self._keep_alive = True
         self._headers: dict[str, str] = {}
-        self._body: list[bytes] = []
+        self._body = b""
         self._body_bytes = 0
         self._head_bytes = 0
         self._in_body = False
 
     def _deliver(self, *, truncated: bool) -> None:
         self._in_body = False
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        body, self._body = bytes(self._body), b""
         target = self._url.decode("latin-1")
         request = Request(self._method, target, self._headers, body, truncated, self._keep_alive, self._began_ns)
         if self._current is None:
             self._hand_over(request)
         else:
             self._waiting.append(request)
+            self._limit_waiting()
+
+    def _limit_waiting(self) -> None:
+        """A client that sends on and on without waiting for an answer is cut off: memory is bounded."""
+        waiting_bytes = sum(len(request.body) for request in self._waiting)
+        if len(self._waiting) > _MAX_WAITING_REQUESTS or waiting_bytes > _MAX_WAITING_BYTES:
+            self.abort()
 
     def _hand_over(self, request: Request) -> None:
         self._current = request
@@ -271,6 +306,12 @@ class HttpConnection(asyncio.Protocol):
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
         self._parser = httptools.HttpRequestParser(self)
         self.data_received(head + rest)
+
+
+@functools.lru_cache(maxsize=256)
+def _lower_name(name: bytes) -> str:
+    """Clients send the same few names again and again."""
+    return name.decode("latin-1").lower()
 
 
 def _text(value: bytes) -> str:

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import inspect
 import socket
+import tracemalloc
+import weakref
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -27,8 +31,10 @@ class Recorder:
         self.connections: list[HttpConnection] = []
         self.gone: list[HttpConnection] = []
         self.hold = False
+        self.on_request: Callable[[Request], None] = lambda request: None
 
     def request_received(self, connection: HttpConnection, request: Request) -> None:
+        self.on_request(request)
         self.requests.append(request)
         self.connections.append(connection)
         if not self.hold:
@@ -324,3 +330,77 @@ def test_a_cut_leaves_nothing_unread_of_clients_that_came_before_it(turns: int) 
         await server.stop()
 
     run(main())
+
+
+def test_many_requests_behind_an_unanswered_one_are_answered_one_after_the_other() -> None:
+    """However many: those that are answered at once do not pile up on the stack."""
+
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
+        deep = asyncio.get_running_loop().create_future()
+
+        def deepest(request: Request) -> None:
+            if request.target == "/last":
+                deep.set_result(len(inspect.stack(0)))
+
+        recorder.hold = True
+        client = await connect()
+        await client.send(b"GET /first HTTP/1.1\r\n\r\n" + b"GET /more HTTP/1.1\r\n\r\n" * 99)
+        await client.send(b"GET /last HTTP/1.1\r\n\r\n")
+        await until(lambda: len(recorder.requests) == 1)
+        recorder.hold = False
+        recorder.on_request = deepest
+        before = len(inspect.stack(0))
+        await asyncio.sleep(0)
+        recorder.connections[0].respond(200, (), b"")
+        for _ in range(101):
+            assert (await client.response())[0] == 200
+        assert await deep < before + 10
+
+    serve(scenario)
+
+
+def test_a_client_that_sends_on_and_on_behind_an_unanswered_request_is_cut_off() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
+        recorder.hold = True
+        client = await connect()
+        with contextlib.suppress(ConnectionError):
+            await client.send(b"GET /next HTTP/1.1\r\n\r\n" * 1000)
+            assert await client.reader.read() == b""
+        await until(lambda: recorder.gone == recorder.connections)
+        assert len(recorder.requests) == 1
+
+    serve(scenario)
+
+
+def test_a_body_in_a_great_many_pieces_costs_no_more_memory_than_in_one() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
+        client = await connect()
+        await client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        tracemalloc.start()
+        try:
+            for _ in range(10):
+                await client.send(b"2\r\nab\r\n" * 10_000)
+            await client.send(b"0\r\n\r\n")
+            assert await client.response() == (200, {"x-target": "/", "content-length": "200000"}, b"ab" * 100_000)
+            assert tracemalloc.get_traced_memory()[1] < 3_000_000
+        finally:
+            tracemalloc.stop()
+
+    serve(scenario)
+
+
+def test_what_a_closed_connection_held_is_freed_at_once() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
+        client = await connect()
+        await client.send(b"GET / HTTP/1.1\r\n\r\n")
+        await client.response()
+        connection = weakref.ref(recorder.connections[0])
+        gc.disable()
+        try:
+            recorder.connections.clear()
+            client.writer.close()
+            await until(lambda: connection() is None)
+        finally:
+            gc.enable()
+
+    serve(scenario)
