@@ -106,7 +106,7 @@ async def run_function(
     from tailrace.emulator.steady_clock import SteadyClock
 
     now_ns = SteadyClock()
-    screen = Screen(console, now_ns)
+    screen = Screen(console, now_ns, keep_logs=as_json)
     factory = instruments.make_machine if instruments is not None else make_machine
     environment = ExecutionEnvironment(config, screen, workspace=workspace, now_ns=now_ns, machine_factory=factory)
     screen.headline(config)
@@ -120,7 +120,7 @@ async def run_function(
         started_ns = now_ns()
         await environment.shutdown()
         screen.shutdown_took((now_ns() - started_ns) / 1e6)
-    screen.summary(environment.ledger, environment.telemetry_log)
+    screen.summary(environment.ledger, environment.telemetry_counts)
     if as_json:
         _print_document(config, environment, screen)
     return exit_code(screen, config)
@@ -161,11 +161,20 @@ def exit_code(screen: Screen, config: FunctionConfig) -> int:
 
 
 def _print_document(config: FunctionConfig, environment: ExecutionEnvironment, screen: Screen) -> None:
-    import json
+    import sys
 
-    from tailrace.cli.document import run_document
+    from tailrace.cli.document import run_document, written
 
-    telemetry = [entry.as_json() for entry in environment.telemetry_log]
+    telemetry = (entry.as_json() for entry in environment.telemetry_log)
     exits = {name: end.status for name, end in environment.process_exits.items()}
-    document = run_document(screen.story, config, environment.isolation, telemetry, environment.ledger, exits)
-    click.echo(json.dumps(document, ensure_ascii=False))
+    document = run_document(
+        screen.story,
+        config,
+        environment.isolation,
+        telemetry,
+        environment.telemetry_counts.n_left_out,
+        environment.ledger,
+        exits,
+    )
+    sys.stdout.writelines(written(document))
+    click.echo()

@@ -6,7 +6,7 @@ The same object collects the story that is told at the end.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.text import Text
@@ -18,7 +18,7 @@ from tailrace.emulator.faults.effects import ReportFault
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine.effects import ReportInit, WriteLog
 from tailrace.emulator.observer import InvocationResult, SilentObserver
-from tailrace.emulator.telemetry_log import TelemetryEntry
+from tailrace.emulator.telemetry_log import TelemetryCounts
 from tailrace.packaging.own_extension import has_agent
 from tailrace.version import __version__
 
@@ -34,10 +34,14 @@ def new_console(stderr: bool = False) -> Console:
 
 
 class Screen(SilentObserver):
-    """Shows an environment on `console`; with `quiet` the log stream is left out."""
+    """Shows an environment on `console`; with `quiet` the log stream is left out. With `keep_logs` it stays in the
+    story, as far as that keeps it."""
 
-    def __init__(self, console: Console, now_ns: Callable[[], int], quiet: bool = False) -> None:
+    def __init__(
+        self, console: Console, now_ns: Callable[[], int], quiet: bool = False, keep_logs: bool = False
+    ) -> None:
         self.story = Story()
+        self._keep_logs = keep_logs
         self._console = console
         self._now_ns = now_ns
         self._quiet = quiet
@@ -72,8 +76,8 @@ class Screen(SilentObserver):
         )
 
     def invocation_closed(self, result: InvocationResult) -> None:
-        logs = tuple(line.text for line in result.logs)
-        self.story.parts.append(InvokePart(result.answer, result.report, logs))
+        logs = tuple(line.text for line in result.logs) if self._keep_logs else ()
+        self.story.add_invocation(InvokePart(result.answer, result.report, logs, result.n_logs_left_out))
 
     def frozen(self) -> None:
         self._frozen_at_ns = self._now_ns()
@@ -115,7 +119,7 @@ class Screen(SilentObserver):
         self._print(text)
         self._print(Text())
 
-    def summary(self, ledger: Mapping[str, object] | None, telemetry: Sequence[TelemetryEntry]) -> None:
+    def summary(self, ledger: Mapping[str, object] | None, telemetry: TelemetryCounts) -> None:
         """The waterfall, and where the telemetry went."""
         for row in waterfall(self.story, pictures=self._console.is_terminal):
             self._print(row)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass, field, replace
 
 from tailrace.emulator.function import Answer, Report
+from tailrace.emulator.newest import memory_of
+
+MAX_LOG_BYTES = 32 * 1_048_576
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class InvokePart:
     answer: Answer
     report: Report
     logs: tuple[str, ...]
+    n_logs_left_out: int = 0
+
+    def without_logs(self) -> InvokePart:
+        return replace(self, logs=(), n_logs_left_out=self.n_logs_left_out + len(self.logs))
 
     @property
     def status(self) -> str:
@@ -64,9 +72,27 @@ Part = InitPart | InvokePart | FrozenPart | ShutdownPart
 
 @dataclass
 class Story:
-    """The parts of a run in the order in which they ended."""
+    """The parts of a run in the order in which they ended. All logs together take at most `max_log_bytes` of memory:
+    where there are more, the oldest invocations lose theirs."""
 
     parts: list[Part] = field(default_factory=list)
+    max_log_bytes: int = MAX_LOG_BYTES
+    _with_logs: deque[tuple[int, int]] = field(default_factory=deque)
+    _log_bytes: int = 0
+
+    def add_invocation(self, part: InvokePart) -> None:
+        self.parts.append(part)
+        if not part.logs:
+            return
+        n_bytes = memory_of(part.logs)
+        self._with_logs.append((len(self.parts) - 1, n_bytes))
+        self._log_bytes += n_bytes
+        while self._log_bytes > self.max_log_bytes and len(self._with_logs) > 1:
+            index, n_bytes = self._with_logs.popleft()
+            self._log_bytes -= n_bytes
+            oldest = self.parts[index]
+            assert isinstance(oldest, InvokePart)
+            self.parts[index] = oldest.without_logs()
 
     @property
     def invocations(self) -> list[InvokePart]:

@@ -27,7 +27,7 @@ from tailrace.emulator.process_environment import extension_variables, process_e
 from tailrace.emulator.resources import MB, Resources
 from tailrace.emulator.sandbox import ProcessStartError, Sandbox
 from tailrace.emulator.steady_clock import SteadyClock
-from tailrace.emulator.telemetry_log import TelemetryEntry, TelemetryLog
+from tailrace.emulator.telemetry_log import NoTelemetryLog, TelemetryCounts, TelemetryEntry, TelemetryLog
 from tailrace.emulator.telemetry_sender import TelemetrySender
 from tailrace.emulator.timers import Timers
 from tailrace.emulator.workspace import Workspace
@@ -96,7 +96,7 @@ class ExecutionEnvironment:
         self._start_failure = ""
         self._exits: dict[str, ProcessExit] = {}
         self._ledger = LedgerWatch()
-        self._telemetry_log = TelemetryLog() if record_telemetry else None
+        self._telemetry_log = TelemetryLog() if record_telemetry else NoTelemetryLog()
         self._commands = {facts.RUNTIME: config.runtime_command} | {
             facts.extension_process(extension.name): (str(extension.path),) for extension in config.extensions
         }
@@ -251,8 +251,16 @@ class ExecutionEnvironment:
 
     @property
     def telemetry_log(self) -> tuple[TelemetryEntry, ...]:
-        """One entry for each event and subscriber, and one without subscriber for an event that nobody got."""
-        return self._telemetry_log.entries() if self._telemetry_log is not None else ()
+        """One entry for each event and subscriber, and one without subscriber for an event that nobody got.
+
+        Of very many only the newest; `telemetry_counts` tells of all.
+        """
+        return self._telemetry_log.entries()
+
+    @property
+    def telemetry_counts(self) -> TelemetryCounts:
+        """How many events each subscriber was given and acknowledged, and how many are not in `telemetry_log`."""
+        return self._telemetry_log.counts()
 
     @property
     def ledger(self) -> Mapping[str, object] | None:
@@ -392,20 +400,17 @@ class ExecutionEnvironment:
     def _write_log(self, effect: effects.WriteLog) -> None:
         current = self._queue.current
         if current is not None and effect.request_id == current.invocation.request_id:
-            current.logs.append(effect)
+            current.log.append(effect)
         self._observer.log_written(effect)
 
     def _publish_event(self, effect: effects.PublishEvent) -> None:
-        if self._telemetry_log is not None:
-            self._telemetry_log.published(effect)
+        self._telemetry_log.published(effect)
 
     def _queue_event(self, effect: effects.QueueEvent) -> None:
-        if self._telemetry_log is not None:
-            self._telemetry_log.queued(effect)
+        self._telemetry_log.queued(effect)
 
     def _confirm_delivery(self, effect: effects.ConfirmDelivery) -> None:
-        if self._telemetry_log is not None:
-            self._telemetry_log.confirmed(effect, self.now_ns())
+        self._telemetry_log.confirmed(effect, self.now_ns())
 
     def _report_init(self, effect: effects.ReportInit) -> None:
         self._resources.init_ended()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tailrace.emulator.function import Answer, Invocation, Report
-from tailrace.emulator.machine.effects import WriteLog
+from tailrace.emulator.invocation_log import InvocationLog
 from tailrace.emulator.observer import InvocationResult
 
 
@@ -44,7 +44,7 @@ class PendingInvocation:
         self.invocation = invocation
         self.answered: asyncio.Future[Answer] = loop.create_future()
         self.closed: asyncio.Future[InvocationResult] = loop.create_future()
-        self.logs: list[WriteLog] = []
+        self.log = InvocationLog()
         self.answered.add_done_callback(_mark_retrieved)
         self.closed.add_done_callback(_mark_retrieved)
 
@@ -56,7 +56,8 @@ class PendingInvocation:
         """Raises `RuntimeError` when the invocation has no answer: nobody closes before answering."""
         if not self.answered.done():
             raise RuntimeError(f"invocation {report.request_id} was closed without an answer")
-        result = InvocationResult(self.answered.result(), report, tuple(self.logs))
+        lines = self.log.lines
+        result = InvocationResult(self.answered.result(), report, tuple(lines), lines.n_left_out)
         if not self.closed.done():
             self.closed.set_result(result)
         return result

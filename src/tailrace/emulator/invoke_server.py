@@ -18,7 +18,6 @@ from tailrace.emulator.invoke_request import InvokeCall, ServiceError, read_call
 from tailrace.emulator.observer import InvocationResult
 from tailrace.errors import EnvironmentStartError, TailraceError
 
-LOG_TAIL_BYTES = 4096
 DEFAULT_WAITING = 100
 
 
@@ -152,7 +151,7 @@ class InvokeServer:
             answer = pending.answered.result()
             headers = self._answer_headers(pending.invocation, answer)
             if call.wants_log:
-                headers.append(("X-Amz-Log-Result", log_tail(pending.closed.result())))
+                headers.append(("X-Amz-Log-Result", base64.b64encode(pending.log.tail()).decode("ascii")))
         except TailraceError as error:
             request_id = pending.invocation.request_id
             _respond_error(connection, ServiceError(500, "ServiceException", str(error)), request_id)
@@ -172,13 +171,6 @@ class InvokeServer:
         if answer.function_error:
             headers.append(("X-Amz-Function-Error", answer.function_error))
         return headers
-
-
-def log_tail(result: InvocationResult) -> str:
-    """START to REPORT with the function's lines between: the last 4 KB, base64 (lambda-platform.md 8.1, 9.2)."""
-    lines = [line.text for line in result.logs if line.source != "extension"]
-    text = "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
-    return base64.b64encode(text[-LOG_TAIL_BYTES:]).decode("ascii")
 
 
 def _respond_error(connection: HttpConnection, error: ServiceError, request_id: str) -> None:

@@ -12,11 +12,15 @@ from tailrace.emulator.machine.effects import ReportInit, WriteLog
 
 @dataclass(frozen=True, slots=True)
 class InvocationResult:
-    """One finished invocation: what the invoker got, its figures, and its lines of the log stream in order."""
+    """One finished invocation: what the invoker got, its figures, and its lines of the log stream in order.
+
+    Of very many lines only the newest are in `logs`; `n_logs_left_out` says how many are not.
+    """
 
     answer: Answer
     report: Report
     logs: tuple[WriteLog, ...]
+    n_logs_left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,8 +317,21 @@ class LambdaEnvironment:
 
     @property
     def log_lines(self) -> list[str]:
-        """The function's log stream so far, extensions' and the platform's lines included."""
+        """The function's log stream so far, extensions' and the platform's lines included.
+
+        Of very many lines (32 MB) only the newest; `log_lines_left_out` is how many came before.
+        """
         return self._recorder.lines
+
+    @property
+    def log_lines_left_out(self) -> int:
+        """How many lines are not in `log_lines` any more."""
+        return self._recorder.n_lines_left_out
+
+    @property
+    def telemetry_left_out(self) -> int:
+        """How many older events, one for each subscriber, are not in `telemetry` any more: 32 MB are kept."""
+        return self._read(lambda: self._started().telemetry_counts.n_left_out)
 
     @property
     def inits(self) -> list[ReportInit]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 from tailrace.emulator.faults.effects import ReportFault
 from tailrace.emulator.faults.fault import Fault
 from tailrace.emulator.machine.effects import ReportInit, WriteLog
 from tailrace.emulator.machine.facts import extension_process
+from tailrace.emulator.newest import Newest
 from tailrace.emulator.observer import SilentObserver
 from tailrace.protocol.platform_events import SUCCESS
+
+MAX_LOG_BYTES = 32 * 1_048_576
+"""Of memory, over all invocations."""
 
 
 class Recorder(SilentObserver):
@@ -15,7 +21,7 @@ class Recorder(SilentObserver):
     names, to tell which of them is late."""
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
+        self._lines: Newest[str] = Newest(MAX_LOG_BYTES, sys.getsizeof)
         self._inits: list[ReportInit] = []
         self.extensions: tuple[str, ...] = ()
         self.is_frozen = False
@@ -25,6 +31,11 @@ class Recorder(SilentObserver):
     @property
     def lines(self) -> list[str]:
         return self._lines.copy()
+
+    @property
+    def n_lines_left_out(self) -> int:
+        """How many older lines are not kept."""
+        return self._lines.n_left_out
 
     @property
     def inits(self) -> list[ReportInit]:

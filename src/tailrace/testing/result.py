@@ -39,7 +39,8 @@ class Result:
 
     `payload` is what the invoker got, decoded; text that is not JSON stays text. Of a failed invocation it is the
     error document, whose parts stand in `error`. `init_duration_ms` is None where the environment was warm. `logs`
-    are the invocation's lines of the log stream, START, END and REPORT among them; `report_line` is the last of those
+    are the invocation's lines of the log stream, START, END and REPORT among them; of very many (8 MB) only the newest,
+    and `logs_left_out` is how many came before; `report_line` is the last of those
     (a `platform.report` event under the JSON log format). `init_failure` says what kept the environment from getting
     ready before this invocation failed, or is empty.
     """
@@ -55,13 +56,15 @@ class Result:
     report_line: str
     raw_payload: bytes
     init_failure: str = ""
+    logs_left_out: int = 0
 
     def __repr__(self) -> str:
         outcome = f"failed, {_shortened(str(self.error))}" if self.error else _shortened(_text(self.raw_payload))
         if self.init_failure:
             outcome += f" ({self.init_failure})"
         cold = f", cold start {self.init_duration_ms:g} ms" if self.init_duration_ms is not None else ""
-        figures = f"{self.duration_ms:g} ms{cold}, {self.max_memory_used_mb} MB, {len(self.logs)} log lines"
+        n_lines = len(self.logs) + self.logs_left_out
+        figures = f"{self.duration_ms:g} ms{cold}, {self.max_memory_used_mb} MB, {n_lines} log lines"
         return f"<Result {outcome}: {figures}>"
 
 
@@ -82,6 +85,7 @@ def make_result(closed: InvocationResult, init_failure: str = "") -> Result:
         report_line=next((line.text for line in reversed(closed.logs) if _is_report(line)), ""),
         raw_payload=answer.payload,
         init_failure=init_failure if error else "",
+        logs_left_out=closed.n_logs_left_out,
     )
 
 

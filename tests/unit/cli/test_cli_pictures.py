@@ -11,7 +11,7 @@ from tailrace.cli.figures import bar, duration, shortened, size
 from tailrace.cli.story import FrozenPart, InitPart, InvokePart, ShutdownPart, Story
 from tailrace.cli.waterfall import waterfall
 from tailrace.emulator.function import Answer, Report
-from tailrace.emulator.telemetry_log import TelemetryEntry
+from tailrace.emulator.telemetry_log import TelemetryCounts
 
 
 def invocation(
@@ -75,13 +75,11 @@ def test_ledger_table_shows_reasons_and_hides_columns_of_zeros() -> None:
 
 
 def test_subscribers_are_counted_with_what_they_acknowledged() -> None:
-    telemetry = [
-        TelemetryEntry("a", {}, "2026-01-01T00:00:00.000Z"),
-        TelemetryEntry("a", {}, None),
-        TelemetryEntry(None, {}, None),
-    ]
+    counts = TelemetryCounts()
+    counts.given.update({"a": 2, None: 1})
+    counts.acknowledged["a"] = 1
 
-    assert list(subscriber_lines(telemetry)) == [
+    assert list(subscriber_lines(counts)) == [
         "a: 2 telemetry events, 1 acknowledged",
         "nobody subscribed to 1 telemetry events",
     ]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tailrace.emulator.function import Answer, Report
@@ -72,3 +74,11 @@ def test_a_long_payload_is_cut_in_the_text_but_not_in_the_value() -> None:
 
     assert len(result.payload) == 1000
     assert len(repr(result)) < 200
+
+
+def test_lines_that_are_not_kept_are_counted() -> None:
+    lines = (WriteLog("function", "the last", "id-1"),)
+    result = make_result(replace(closed(b"1", "", None, *lines), n_logs_left_out=41))
+
+    assert (result.logs, result.logs_left_out) == (["the last"], 41)
+    assert "42 log lines" in repr(result)
