@@ -99,6 +99,22 @@ def test_at_next_nothing_is_loaded_but_sockets_and_the_fast_start(api: FakeLambd
         assert observed.at("next") == AT_NEXT
 
 
+def test_a_configuration_file_is_read_after_next_and_only_then_a_reader_is_loaded(
+    api: FakeLambdaApi, tmp_path: Path
+) -> None:
+    file = tmp_path / "tailrace.toml"
+    file.write_text(f'destinations = "file://{tmp_path}/out"')
+    observed = Observed(tmp_path, api, {"TAILRACE_CONFIG_FILE": str(file)})
+    with observed.agent:
+        assert observed.at("next") == AT_NEXT
+        api.wait_for_next()
+        api.post_telemetry([])
+        standing = observed.now()
+        assert "tomllib" in standing
+        assert not NOT_FOR_A_FOLDER & standing
+        assert not {"tailrace.processors.mask", "tailrace.processors.filters"} & standing
+
+
 def test_when_the_pipeline_stands_and_after_a_delivery_to_a_folder(api: FakeLambdaApi, tmp_path: Path) -> None:
     observed = Observed(tmp_path, api, {"TAILRACE_DESTINATIONS": f"file://{tmp_path}/out"})
     with observed.agent:

@@ -1,0 +1,246 @@
+"""`tailrace config check` and `tailrace explain` as a user runs them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.agent_process import AgentProcess
+from support.commands import tailrace
+from support.fake_lambda_api import FakeLambdaApi
+from support.http_sink import HttpSink
+from support.telemetry import event, invocation
+
+SECRET = "hunter2"
+FILE = """
+flush = "end"
+mask = ["email"]
+[http_headers]
+X-Key = "hunter2"
+[[destinations]]
+url = "https://user:hunter2@logs.example.com/in?key=hunter2"
+name = "main"
+headers = { Authorization = "Bearer ${TOKEN}" }
+types = ["function"]
+min_level = "warn"
+[[destinations]]
+url = "file:///tmp/logs"
+failover_for = "main"
+"""
+PLAIN = {"PATH": os.environ["PATH"], "TOKEN": SECRET}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tailrace.toml"
+    path.write_text(FILE)
+    return path
+
+
+def checked(*arguments: str | Path, env: dict[str, str], exit_code: int = 0, cwd: Path | None = None) -> dict[str, Any]:
+    result = tailrace("config", "check", *arguments, "--json", env=env, cwd=cwd)
+    assert result.returncode == exit_code, result.stderr
+    assert SECRET not in result.stdout + result.stderr
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document
+
+
+def test_every_value_says_where_it_comes_from_and_no_secret_is_shown(file: Path) -> None:
+    env = {**PLAIN, "TAILRACE_SETTLE_MS": "7"}
+    found = checked(file, "--env", "TAILRACE_MARGIN_MS=9", env=env)
+    settings = {entry["key"]: (entry["value"], entry["source"]) for entry in found["settings"]}
+    assert settings["flush"] == ("end", f"{file}: flush")
+    assert settings["settle_ms"] == (7, "environment variable TAILRACE_SETTLE_MS")
+    assert settings["margin_ms"] == (9, "option --env TAILRACE_MARGIN_MS")
+    assert settings["end_wait_ms"] == (500, "default")
+    assert settings["http_headers"] == ({"X-Key": "***"}, f"{file}: http_headers")
+    main = "https://***@logs.example.com/in?key=***"
+    assert found["destinations"] == [
+        {
+            "name": main,
+            "source": f"{file}: destinations, first entry",
+            "headers": {"X-Key": "***", "Authorization": "***"},
+            "filter": {"types": ["function"], "min_level": "warn"},
+        },
+        {"name": "file:///tmp/logs", "source": f"{file}: destinations, second entry", "standsInFor": main},
+    ]
+    assert found["masks"] == [
+        {"name": "email", "rule": "email", "replacement": "***", "source": f"{file}: mask, first entry"}
+    ]
+    assert (found["file"], found["problems"], found["warnings"]) == (str(file), [], [])
+
+
+def test_for_people_it_is_the_same_on_lines(file: Path) -> None:
+    result = tailrace("config", "check", file, env=PLAIN)
+    assert result.returncode == 0, result.stderr
+    assert SECRET not in result.stdout
+    assert f"file: {file}" in result.stdout
+    assert "headers: X-Key ***, Authorization ***" in result.stdout
+    assert "standsInFor: https://***@logs.example.com/in?key=***" in result.stdout
+
+
+def test_all_problems_are_told_and_the_exit_code_says_so(tmp_path: Path) -> None:
+    (tmp_path / "tailrace.toml").write_text(
+        'flsh = "end"\n[[destinations]]\nurl = "s3:/x"\n'
+        '[[destinations]]\nurl = "file:///a"\nfailover_for = "nobody"\nmatch = "("\n[[mask]]\npattern = "(a+)+"'
+    )
+    env = {"PATH": os.environ["PATH"], "TAILRACE_FLUSH": "often", "TAILRACE_DEAD_LETTER": "https://x"}
+    found = checked(env=env, cwd=tmp_path, exit_code=2)
+    assert [problem["setting"] for problem in found["problems"]] == [
+        "tailrace.toml: flsh",
+        "TAILRACE_FLUSH",
+        "tailrace.toml: destinations, first entry",
+        "tailrace.toml: destinations, second entry, failover_for",
+        "tailrace.toml: destinations, second entry, match",
+        "tailrace.toml: mask, first entry, pattern",
+        "TAILRACE_DEAD_LETTER",
+    ]
+    assert found["withholds"]
+    lines = tailrace("config", "check", env=env, cwd=tmp_path)
+    assert lines.returncode == 2
+    assert "7 problems" in lines.stdout
+
+
+def test_without_anything_the_defaults_hold_and_what_follows_is_said(tmp_path: Path) -> None:
+    found = checked(env={"PATH": os.environ["PATH"]}, cwd=tmp_path)
+    assert found["file"] is None
+    assert {entry["source"] for entry in found["settings"]} == {"default"}
+    assert found["warnings"] == ["no destination is configured: every record is dropped"]
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+    result = tailrace("config", "check", tmp_path / "absent.toml", env=PLAIN)
+    assert result.returncode == 2
+    assert "there is no such file" in result.stderr
+    named = checked(env={**PLAIN, "TAILRACE_CONFIG_FILE": str(tmp_path / "absent.toml")}, exit_code=2)
+    assert named["problems"][0]["setting"] == "TAILRACE_CONFIG_FILE"
+
+
+EVENTS = [
+    *invocation("request-1", "[ERROR] to bob@example.com", {"level": "info"}, "who knows"),
+    event("extension", "theirs"),
+    event("extension", '{"type":"tailrace.log","message":"ours"}'),
+]
+
+
+def explained(events: Path, *arguments: str | Path, env: dict[str, str] | None = None) -> dict[str, Any]:
+    result = tailrace("explain", events, *arguments, "--json", env=env or PLAIN)
+    assert result.returncode == 0, result.stderr
+    assert SECRET not in result.stdout + result.stderr
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps(EVENTS, separators=(",", ":")))
+    return path
+
+
+def test_what_becomes_of_each_event_and_why(file: Path, events: Path) -> None:
+    found = explained(events, "--config", file)
+    main, stand_in = (place["name"] for place in found["destinations"])
+    assert [event["destinations"][main] for event in found["events"]] == [
+        "filtered: types",
+        "sent",
+        "filtered: min_level",
+        "sent",
+        "filtered: types",
+        "filtered: types",
+        "filtered: types",
+    ]
+    second = found["events"][1]
+    assert second == {
+        "seq": 2,
+        "type": "function",
+        "requestId": "request-1",
+        "severity": "error",
+        "masked": {"email": 1},
+        "destinations": {
+            main: "sent",
+            stand_in: "filtered: it stands in for another destination, which is up",
+        },
+    }
+    (request,) = found["destinations"][0]["requests"]
+    assert (request["method"], request["url"]) == ("POST", "https://logs.example.com/in?key=***")
+    headers = dict(request["headers"])
+    assert headers["Authorization"] == headers["X-Key"] == "***"
+    assert headers["Content-Type"] == "application/x-ndjson"
+    assert headers["Content-Length"] == str(request["bytes"])
+    records = [json.loads(line)["record"] for line in request["body"].splitlines()]
+    assert records == ["[ERROR] to ***", "who knows"]
+
+
+def test_own_lines_are_named_as_such(events: Path) -> None:
+    found = explained(events, "--env", "TAILRACE_DESTINATIONS=file:///tmp/x", "--env", "TAILRACE_TYPES=extension")
+    assert [event["destinations"]["file:///tmp/x"] for event in found["events"]][-2:] == [
+        "sent",
+        "filtered: the agent's own line",
+    ]
+
+
+def test_bodies_are_shown_before_compression_and_s3_requests_signed(events: Path) -> None:
+    found = explained(events, "--env", "TAILRACE_DESTINATIONS=s3://telemetry/shop?compress=gzip")
+    ((request,),) = ([*place["requests"]] for place in found["destinations"])
+    assert request["url"].startswith("https://telemetry.s3.us-east-1.amazonaws.com/shop/functionName%3Dfunction/year")
+    assert dict(request["headers"])["authorization"] == "***"
+    assert request["bytes"] < request["bytesBeforeCompression"] == len(request["body"].encode())
+    assert len(request["body"].splitlines()) == 5
+
+
+def test_events_may_come_one_a_line_and_a_broken_end_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_text("\n".join(map(json.dumps, EVENTS[:2])) + '\n{"type":"func')
+    found = explained(path, "--env", "TAILRACE_DESTINATIONS=file:///tmp/x")
+    assert len(found["events"]) == 2
+    assert found["unparsableBytes"] == len('{"type":"func')
+
+
+def test_for_people_the_request_stands_there_as_it_would_be_sent(file: Path, events: Path) -> None:
+    result = tailrace("explain", "-", "--config", file, env=PLAIN, stdin=events.read_text())
+    assert result.returncode == 0, result.stderr
+    assert SECRET not in result.stdout
+    assert "event 2  function  request request-1, severity error, masked 1 email\n" in result.stdout
+    assert "\n\nPOST https://logs.example.com/in?key=***\nHost: logs.example.com\n" in result.stdout
+    assert '"record":"[ERROR] to ***"' in result.stdout
+
+
+def test_what_cannot_be_read_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text(" \n")
+    for name in ("absent", "empty", "."):
+        result = tailrace("explain", tmp_path / name, env=PLAIN)
+        assert result.returncode == 2
+        assert str(tmp_path) in result.stderr
+
+
+def test_it_is_byte_for_byte_what_the_agent_sends(
+    opt: Path, api: FakeLambdaApi, tmp_path: Path, file: Path, events: Path
+) -> None:
+    with HttpSink() as sink:
+        text = f"""
+        mask = ["email"]
+        [[destinations]]
+        url = "http://127.0.0.1:{sink.port}/in?tailrace-compress=gzip"
+        min_level = "warn"
+        """
+        file.write_text(text)
+        found = explained(events, "--config", file, "--env", "AWS_LAMBDA_FUNCTION_NAME=billing")
+        environ = {"TAILRACE_CONFIG_FILE": str(file), "TAILRACE_SPOOL_DIR": str(tmp_path / "spool")}
+        with AgentProcess(opt, api.address, environ) as agent:
+            api.invoke("request-1")
+            api.post_telemetry(EVENTS)
+            api.wait_for_next(2)
+            api.shutdown()
+            assert agent.exit_code() == 0
+    ((request,),) = ([*place["requests"]] for place in found["destinations"])
+    sent = b"".join(gzip.decompress(body) for _, _, body in sink.requests)
+    assert sent == request["body"].encode()
+    shown = {name.lower(): value for name, value in request["headers"]}
+    assert {path for path, _, _ in sink.requests} == {"/in"}
+    assert all(set(headers) >= set(shown) for _, headers, _ in sink.requests)
