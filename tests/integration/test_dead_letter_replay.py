@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -157,6 +158,25 @@ def test_a_dead_letter_destination_that_is_dead_itself_costs_the_function_nothin
     assert sum(row["dropped"].values()) == row["received"]
     assert all(reason.startswith("rejected, dead_letter_") for reason in row["dropped"])
     assert {invocation["status"] for invocation in document["invocations"]} == {"success"}
+
+
+def test_a_dead_letter_destination_that_never_answers_is_waited_for_only_at_the_end_and_not_long(
+    tmp_path: Path,
+) -> None:
+    with GatedSink(lambda body: 404) as sink, socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = {
+            "TAILRACE_DESTINATIONS": sink.url,
+            "TAILRACE_DEAD_LETTER": "s3://logs/dead",
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "hunter2",
+            "AWS_REGION": "eu-west-1",
+        }
+        row, document = run_agent(tmp_path, settings)
+    assert row["dropped"] == {"rejected, dead_letter_shutdown": row["received"]}
+    assert {invocation["status"] for invocation in document["invocations"]} == {"success"}
+    # a request to a dead end takes ten seconds: nobody waited for one
+    assert sum(invocation["durationMs"] for invocation in document["invocations"]) < 10_000
 
 
 def test_a_dead_letter_setting_that_cannot_be_used_is_told_before_anything_runs(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""What must hold however things went. Pure: evidence in, sentences about what does not hold out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from support.proof_run import Evidence, Target, account
+
+# Words that nothing which the plans let go wrong can explain.
+_NEVER = ("internal_error", "unparsable", "body_too_large", "no_destination", "bad_configuration", "spool_lost")
+_OF_OURS = (
+    "internal error", "a thread of the agent failed", "could not be handled", "could not be processed",
+    "could not be built", "the listener failed", "could not be encoded", "broke",
+)  # fmt: skip
+
+
+def violations(evidence: Evidence) -> list[str]:
+    """Empty where everything holds."""
+    found = [*evidence.problems, *_of_ours(evidence)]
+    for target in evidence.targets:
+        found += [f"{target.kind}: {sentence}" for sentence in _of_target(evidence, target)]
+    return found
+
+
+def _of_ours(evidence: Evidence) -> Iterator[str]:
+    for line in evidence.said:
+        text = f"{line.get('message', '')} {line.get('reason', '')}"
+        if any(word in text for word in _OF_OURS):
+            yield f"the agent speaks of a fault of its own: {line}"
+
+
+def _of_target(evidence: Evidence, target: Target) -> Iterator[str]:
+    yield from _of_duplicates(evidence, target)
+    if not target.row:
+        # killed before it was built, or without any storage of its own that outlives it
+        if evidence.printed:
+            yield "the ledger has no row"
+        return
+    yield from _of_the_equation(evidence, target)
+    yield from _of_lines(evidence, target)
+
+
+def _of_the_equation(evidence: Evidence, target: Target) -> Iterator[str]:
+    row, plan = target.row, evidence.plan
+    if row["received"] != account(row):
+        yield f"the sum does not hold: {row}"
+    if row["held"] and row["held"] != row.get("spooled"):
+        yield f"records are held, but not on disk: {row}"
+    strange = [reason for reason in row["dropped"] if reason.split(",")[0] in _NEVER]
+    if strange:
+        yield f"dropped for {', '.join(strange)}: {row}"
+    if row["received"] < evidence.n_acknowledged:
+        yield f"{evidence.n_acknowledged} records were acknowledged, but {row['received']} counted"
+    if not plan.repeats_telemetry and row["received"] > evidence.n_given:
+        yield f"{row['received']} records were counted, but only {evidence.n_given} were given"
+
+
+def _of_lines(evidence: Evidence, target: Target) -> Iterator[str]:
+    row = target.row
+    n_there = len(target.records)
+    not_there = sum(row["dropped"].values()) + row["rejected"] + row["held"]
+    if row["delivered"] > n_there:
+        yield f"{row['delivered']} records are booked as delivered, but {n_there} are there"
+    if n_there > row["delivered"] + not_there + row["deadLettered"]:
+        yield f"{n_there} records are there, more than {row} can explain"
+    if row["deadLettered"] > target.n_buried:
+        yield f"{row['deadLettered']} records are booked as dead-lettered, but {target.n_buried} are there"
+    missing = evidence.acknowledged - set(target.lines) - target.buried_lines
+    if len(missing) > not_there:
+        yield f"{len(missing)} lines are lost, {not_there} of them with a reason: {sorted(missing)[:5]} ...; {row}"
+
+
+def _of_duplicates(evidence: Evidence, target: Target) -> Iterator[str]:
+    twice = [record for record, n in target.records.items() if n > 1]
+    if twice:
+        yield f"{len(twice)} records are there more than once: {twice[:5]}"
+    if target.conflicts:
+        yield f"one key was given to different contents: {target.conflicts[:5]}"
+    again = [line for line, n in target.lines.items() if n > 1]
+    if again and not evidence.plan.repeats_telemetry:
+        yield f"{len(again)} lines are there more than once: {sorted(again)[:5]}"

@@ -1,0 +1,177 @@
+"""What goes wrong in one run of the proof: everything that a seed decides."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+# What a sink does with the requests that come while this weather lasts.
+WEATHERS = (
+    "fine", "slow", "throttling", "failing", "unavailable", "cutting", "forgetful", "half-read", "half-said",
+    "hanging", "small", "picky", "forbidden", "down", "changing",
+)  # fmt: skip
+TLS_WEATHERS = (*WEATHERS, "stranger")
+MOMENTS_OF_THE_AGENT = (
+    "init",
+    "registered",
+    "subscribed",
+    "ready",
+    "invoke",
+    "response",
+    "next",
+    "telemetry",
+    "freeze",
+)
+POLICIES = ("adaptive", "adaptive", "end", "end,50", "continuous", "continuous,50", "periodic,200")
+ENDS = ("return",) * 8 + ("raise", "exit", "hang")
+KINDS = ("http", "https", "s3", "file")
+
+
+@dataclass(frozen=True)
+class Weather:
+    """From now on sink `sink` is like that."""
+
+    sink: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Harm:
+    """A fault of the environment, at its moment; see `tailrace.testing.Fault`."""
+
+    what: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def repeats_telemetry(self) -> bool:
+        """Whether the agent may be given the same records twice without any way to tell."""
+        return self.what.startswith("telemetry-")
+
+
+@dataclass(frozen=True)
+class Call:
+    """An invocation that writes `lines` lines. `within` happens after `after_lines` of them have been written;
+    `stands_still_s` freezes the environment then, for that long."""
+
+    number: int
+    lines: int
+    width: int
+    work_ms: int
+    end: str
+    poison: int = 0
+    after_lines: int = 0
+    within: Sequence[Weather | Harm] = ()
+    stands_still_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run. `ends` says how the environment ends: ``well`` (after quiet calls), ``suddenly`` (in the middle of a
+    call), ``at once``, ``killed`` (the agent is killed and nothing comes after it)."""
+
+    seed: int
+    sinks: Sequence[str]
+    settings: Mapping[str, str]
+    dead_letters: bool
+    namespace: bool
+    steps: Sequence[Weather | Harm | Call]
+    ends: str
+
+    @property
+    def repeats_telemetry(self) -> bool:
+        return any(harm.repeats_telemetry for harm in self.harms)
+
+    @property
+    def harms(self) -> list[Harm]:
+        within = [harm for call in self.calls for harm in call.within]
+        return [step for step in (*self.steps, *within) if isinstance(step, Harm)]
+
+    @property
+    def calls(self) -> list[Call]:
+        return [step for step in self.steps if isinstance(step, Call)]
+
+
+def plan_of(seed: int, namespaces: bool = False) -> Plan:
+    """The same for the same arguments. With `namespaces` some runs have a disk of their own, which may fill up."""
+    dice = random.Random(seed)
+    namespace = namespaces and dice.random() < 0.25
+    sinks = dice.sample(KINDS, dice.choice((1, 2, 2, 3)))
+    steps: list[Weather | Harm | Call] = []
+    for number in range(1, dice.randint(4, 7)):
+        steps += _mishaps(dice, sinks, namespace)
+        steps.append(_call(dice, number, sinks, namespace))
+    ends = dice.choice(("well", "well", "well", "suddenly", "at once", "killed"))
+    if ends == "well":
+        steps += [Weather(sink, "fine") for sink in range(len(sinks))]
+        steps += [Call(number, 5, 50, 0, "return") for number in (90, 91)]
+    settings = {
+        "TAILRACE_FLUSH": dice.choice(POLICIES),
+        "TAILRACE_QUEUE_MAX_BYTES": dice.choice(("65536", "65536", "262144", "8388608")),
+        "TAILRACE_END_WAIT_MS": dice.choice(("50", "200", "500")),
+    }
+    if dice.random() < 0.25:
+        settings["TAILRACE_TYPES"] = dice.choice(("platform,function,extension", "function"))
+    if dice.random() < 0.2:
+        settings["TAILRACE_SPOOL_MAX_BYTES"] = dice.choice(("0", "60000"))
+    return Plan(seed, sinks, settings, dice.random() < 0.35, namespace, steps, ends)
+
+
+def _mishaps(dice: random.Random, sinks: Sequence[str], namespace: bool) -> list[Weather | Harm]:
+    mishaps: list[Weather | Harm] = []
+    for sink, kind in enumerate(sinks):
+        if kind != "file" and dice.random() < 0.5:
+            mishaps.append(_weather(dice, sink, kind))
+    if dice.random() < 0.6:
+        mishaps.append(_harm(dice, namespace))
+    return mishaps
+
+
+def _weather(dice: random.Random, sink: int, kind: str) -> Weather:
+    names = TLS_WEATHERS if kind == "https" else WEATHERS
+    return Weather(sink, "fine" if dice.random() < 0.25 else dice.choice(names))
+
+
+def _harm(dice: random.Random, namespace: bool) -> Harm:
+    makers: list[Callable[[random.Random], Harm]] = [
+        lambda d: Harm("kill", {"process": "tailrace", "at": d.choice(MOMENTS_OF_THE_AGENT)}),
+        lambda d: Harm("kill", {"process": "tailrace", "at": "next", "signal": d.choice(("SIGTERM", "SIGSEGV"))}),
+        lambda d: Harm("kill", {"process": "runtime", "at": d.choice(("invoke", "response"))}),
+        lambda d: Harm("telemetry-late", {"delay_ms": d.choice((50, 400)), "count": d.randint(1, 3)}),
+        lambda d: Harm("telemetry-reset", {"reaches_subscriber": d.random() < 0.5, "count": d.randint(1, 2)}),
+        lambda d: Harm("telemetry-5xx", {"reaches_subscriber": d.random() < 0.5, "count": d.randint(1, 2)}),
+        lambda d: Harm("telemetry-duplicate", {"copies": d.randint(1, 2)}),
+        lambda d: Harm(
+            "subscriber-pause", {"process": "tailrace", "at": "telemetry", "duration_ms": d.choice((50, 600))}
+        ),
+        lambda d: Harm("cut-connections", {"at": d.choice(("freeze", "thaw", "response"))}),
+    ]
+    if namespace:
+        moments = ("invoke", "response")
+        makers += 3 * [lambda d: Harm("disk-full", {"at": d.choice(moments), "duration_ms": d.choice((0, 1500))})]
+    return dice.choice(makers)(dice)
+
+
+def _call(dice: random.Random, number: int, sinks: Sequence[str], namespace: bool) -> Call:
+    lines = dice.choice((0, 1, 5, 40, 150, 400))
+    within: list[Weather | Harm] = []
+    still_s = 0.0
+    if lines > 1 and dice.random() < 0.4:
+        chance = dice.random()
+        if chance < 0.35:
+            within.append(Harm("kill", {"process": "tailrace"}))
+        elif chance < 0.7:
+            still_s = dice.choice((0.05, 0.3, 0.8))
+        else:
+            within += _mishaps(dice, sinks, namespace)
+    return Call(
+        number,
+        lines,
+        width=dice.choice((10, 200, 900)),
+        work_ms=dice.choice((0, 0, 20, 150, 400)),
+        end=dice.choice(ENDS),
+        poison=dice.randint(1, 2) if dice.random() < 0.2 else 0,
+        after_lines=dice.randint(1, max(1, lines // 2)),
+        within=within,
+        stands_still_s=still_s,
+    )
