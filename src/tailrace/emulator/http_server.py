@@ -133,6 +133,15 @@ class HttpConnection(asyncio.Protocol):
         self._ended = True
         return False
 
+    def pause_writing(self) -> None:
+        """The client does not read its answers: no more of its requests are read until it does."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
@@ -154,6 +163,11 @@ class HttpConnection(asyncio.Protocol):
     def is_idle(self) -> bool:
         """Whether no request is open, nor on its way in."""
         return self._current is None and not self._in_head and not self._in_body
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether more is taken from the client: not while it leaves its answers unread, nor when it has gone."""
+        return self._transport is not None and self._transport.is_reading()
 
     def abort(self) -> None:
         """Close without waiting for unsent bytes, and take nothing more from the client."""

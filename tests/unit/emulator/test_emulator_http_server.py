@@ -404,3 +404,17 @@ def test_what_a_closed_connection_held_is_freed_at_once() -> None:
             gc.enable()
 
     serve(scenario)
+
+
+def test_a_client_that_does_not_read_its_answers_is_not_read_either_until_it_does() -> None:
+    async def scenario(recorder: Recorder, connect: Connect) -> None:
+        wanted = 4_000
+        client = await connect()
+        client.writer.write((b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n") * wanted)
+        await until(lambda: len(recorder.requests) > 0)
+        await until(lambda: not recorder.connections[0].is_reading)
+        assert len(recorder.requests) < wanted
+        for _ in range(wanted):
+            assert (await client.response())[0] == 200
+
+    serve(scenario)
