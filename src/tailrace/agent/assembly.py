@@ -119,7 +119,9 @@ def build_fanout(
         )
     note = spooling.account.note if spooling is not None and spooling.account is not None else None
     rows = [(destination, ledger.open_row(destination.name)) for destination in built.destinations]
-    dead_letters = open_dead_letters(environ, settings, resource, clock, draw, diagnostics)
+    dead_letters = None
+    if transport is None:
+        dead_letters = open_dead_letters(environ, settings, resource, clock, draw, diagnostics)
     exporters = [
         Exporter(
             destination,

@@ -97,8 +97,9 @@ def command(
 
 def _own_location(environ: Mapping[str, str]) -> str:
     from tailrace.errors import UsageError
+    from tailrace.replay.targets import read_settings
 
-    found = environ.get(VARIABLE, "").strip()
+    found = read_settings(environ).dead_letter
     if not found:
         raise UsageError("LOCATION", f"it is missing, and {VARIABLE} is not set", "name a folder or s3://BUCKET/PREFIX")
     return found
@@ -120,16 +121,11 @@ def _names(destinations: tuple[str, ...]) -> list[str]:
 
 def _targets(environ: Mapping[str, str], to: str | None, only_list: bool, as_json: bool) -> Targets | None:
     from tailrace.clock import SystemClock
-    from tailrace.config.destinations import BUCKET_VARIABLE
-    from tailrace.config.destinations import VARIABLE as DESTINATIONS
     from tailrace.errors import UsageError
     from tailrace.replay.targets import Targets
 
-    if to is None and not environ.get(DESTINATIONS, "").strip() and not environ.get(BUCKET_VARIABLE, "").strip():
-        if only_list:
-            return None
-        remedy = f"set {DESTINATIONS} as the agent has it, or name one destination with --to"
-        raise UsageError(DESTINATIONS, "it is not set, so there is nowhere to send to", remedy)
+    if only_list and to is None and not Targets.are_named(environ):
+        return None
     if as_json and to is not None and to.strip().startswith("stdout:"):
         raise UsageError("--json", "records on standard output would stand among the document", "leave one of them out")
     return Targets(environ, SystemClock(), to)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tailrace.config.destinations import VARIABLE
-from tailrace.config.settings import load_settings
+from tailrace.config.destinations import BUCKET_VARIABLE, VARIABLE
+from tailrace.config.places import CONFIG_FILE, read_config
+from tailrace.config.settings import Settings, load_settings
 from tailrace.destinations.registry import build_destinations
 from tailrace.errors import UsageError
 from tailrace.pipeline.transport import CompositeTransport
@@ -29,8 +30,21 @@ class Target:
     transport: Transport
 
 
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The agent's settings as the environment of whoever replays has them; the files of a Lambda sandbox are none of
+    its business."""
+    return load_settings(environ, read_config(environ, places=()))
+
+
+def _may_matter(setting: str, environ: Mapping[str, str]) -> bool:
+    """Whether a wrong setting may keep a request from being what the agent's would be."""
+    path = environ.get(CONFIG_FILE, "").strip()
+    return setting.startswith("TAILRACE_HTTP_HEADERS") or bool(path and setting.startswith(path))
+
+
 class Targets:
-    """With `to`, one destination for all; else those of `TAILRACE_DESTINATIONS` and `S3_BUCKET_NAME`, by name.
+    """With `to`, one destination for all; else those of `TAILRACE_DESTINATIONS`, the file that `TAILRACE_CONFIG_FILE`
+    names, or `S3_BUCKET_NAME`, by name.
 
     An envelope's own words about its destination are only compared, never followed: whoever can write a file into
     the dead letters must not get the headers of who replays them. Raises `UsageError` for settings that cannot be
@@ -43,15 +57,23 @@ class Targets:
         if to is not None:
             read_spec(to, TO)
             own[VARIABLE] = to.strip()
-        settings = load_settings(own)
-        problems = [problem for problem in settings.problems if problem.setting.startswith("TAILRACE_HTTP_HEADERS")]
+        settings = read_settings(own)
         built = build_destinations(own, settings)
-        for problem in [*built.problems, *problems]:
+        for problem in [*built.problems, *settings.problems]:
             setting = TO if to is not None and problem.setting.startswith(VARIABLE) else problem.setting
-            raise UsageError(setting, problem.found, problem.remedy)
+            if problem in built.problems or _may_matter(setting, own):
+                raise UsageError(setting, problem.found, problem.remedy)
+        if not built.destinations:
+            remedy = f"set {VARIABLE} as the agent has it, or name one destination with {TO}"
+            raise UsageError(VARIABLE, "it is not set, so there is nowhere to send to", remedy)
         self._by_name = {one.name: Target(one.name, one, CompositeTransport(clock, own)) for one in built.destinations}
         if to is not None:
             (self._only,) = self._by_name.values()
+
+    @staticmethod
+    def are_named(environ: Mapping[str, str]) -> bool:
+        """Whether the environment names any."""
+        return any(environ.get(name, "").strip() for name in (VARIABLE, BUCKET_VARIABLE, CONFIG_FILE))
 
     def of(self, destination: str) -> Target | None:
         """Where what was meant for `destination` goes; None where nothing of that name is set up."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tailrace.clock import ManualClock
 from tailrace.errors import UsageError
 from tailrace.replay.selection import moment_ms
-from tailrace.replay.targets import Targets
+from tailrace.replay.targets import Targets, read_settings
 
 NOW_S = 1_795_210_200.0  # 2026-11-20T21:30:00Z
 
@@ -56,6 +58,22 @@ def test_one_for_all_has_the_headers_of_who_replays() -> None:
     )
     assert target is not None
     assert target.name == "https://new.example/in"
+
+
+def test_destinations_and_headers_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "tailrace.toml"
+    file.write_text('dead_letter = "s3://logs/dead"\n[[destinations]]\nurl = "http://logs.example/in"\n')
+    environ = {"TAILRACE_CONFIG_FILE": str(file)}
+    assert read_settings(environ).dead_letter == "s3://logs/dead"
+    assert targets(**environ).of("http://logs.example/in") is not None
+    file.write_text("destinations = 7")
+    with pytest.raises(UsageError, match="destinations"):
+        targets("http://logs.example/in", **environ)
+
+
+def test_with_nothing_named_there_is_nowhere_to_send_to() -> None:
+    with pytest.raises(UsageError, match="it is not set, so there is nowhere to send to"):
+        targets()
 
 
 @pytest.mark.parametrize(
