@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.dead_letters import RESOURCE, letter
@@ -204,6 +204,7 @@ def own_row(n: int) -> LedgerRow:
     return row
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["put", "send", "postpone", "done"]), max_size=60), st.integers(50, 400))
 def test_a_box_is_bounded_and_gives_every_letter_once_in_order(steps: list[str], max_bytes: int) -> None:
     box, now_s, seq = LetterBox(max_bytes, 300), 0.0, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tailrace.model.batch import Batch
@@ -15,6 +15,7 @@ START = "2026-11-20T21:00:00.000Z"
 PARTS = st.lists(st.binary(max_size=40).filter(lambda part: b"\n" not in part), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(PARTS, st.integers(1, 10**9))
 def test_equal_batches_have_the_same_name_wherever_they_come_from(parts: list[bytes], first: int) -> None:
     one = Batch(list(parts), first, first + len(parts) - 1, START)
@@ -23,6 +24,7 @@ def test_equal_batches_have_the_same_name_wherever_they_come_from(parts: list[by
     assert batch_id(one, "env") != batch_id(one, "other")
 
 
+@settings(deadline=None)
 @given(PARTS, PARTS)
 def test_other_records_of_the_same_numbers_have_another_name(parts: list[bytes], others: list[bytes]) -> None:
     assume(parts != others)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.pipeline_fakes import RESOURCE, FakeLimits, Told
@@ -148,6 +148,7 @@ OUTCOMES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.integers(1, 40), OUTCOMES), max_size=40))
 def test_every_record_is_delivered_or_buried_once(steps: list[int | Outcome]) -> None:
     yard = Graveyard(FakeLimits(max_bytes=60, max_records=5), queue_max_bytes=200)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.dead_letters import RESOURCE, ScriptedEnd, courier_with, letter, lines, write_letters
@@ -115,6 +115,7 @@ class _Killed(BaseException):
     """Stands for kill -9: nothing handles it."""
 
 
+@settings(deadline=None, max_examples=40)  # every confirmation is brought to the disk
 @given(st.integers(0, 2**32), st.integers(1, 12))
 def test_killed_anywhere_and_run_again_every_record_arrives_and_no_confirmed_one_twice(
     tmp_path_factory: pytest.TempPathFactory, seed: int, n: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.dead_letters import RESOURCE, START, URL, WRITTEN_S, letter
@@ -29,6 +29,7 @@ def read(line: bytes) -> Envelope:
     return envelope
 
 
+@settings(deadline=None)
 @given(PARTS, st.integers(1, 10**9), TEXTS, TEXTS)
 def test_every_byte_of_a_batch_comes_back(parts: list[bytes], first: int, function: str, environment: str) -> None:
     resource = Resource(function, environment, "$LATEST")
@@ -42,6 +43,7 @@ def test_every_byte_of_a_batch_comes_back(parts: list[bytes], first: int, functi
 
 
 @pytest.mark.parametrize("url", [url for url in URLS if url != "stdout:"])
+@settings(deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=5), st.integers(1, 10**6))
 def test_the_request_is_the_very_one_that_the_agent_would_have_made(url: str, texts: list[str], first: int) -> None:
     destination = build(url)
@@ -116,6 +118,7 @@ def test_a_broken_envelope_is_told_in_one_sentence(line: bytes, sentence: str) -
     assert str(caught.value) == sentence
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2000), st.integers(0, 255))
 def test_no_damage_is_taken_for_records(place: int, byte: int) -> None:
     line = bytearray(envelope_line(letter(), RESOURCE))

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.dead_letters import RESOURCE, letter, write_letters
@@ -25,6 +25,7 @@ def contents_of(path: Path) -> FileContents:
     return read_file(place, file)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=200).filter(lambda line: b"\n" not in line), min_size=1, max_size=20), st.booleans())
 def test_lines_are_the_same_whether_compressed_or_not(lines: list[bytes], ends: bool) -> None:
     data = b"\n".join(lines) + (b"\n" if ends else b"")
@@ -43,6 +44,7 @@ def test_lines_longer_than_what_is_read_at_once() -> None:
         assert [len(line) for line in lines_of(io.BytesIO(file))] == [CHUNK_BYTES * 2, 3]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200))
 def test_a_compressed_file_that_was_cut_off_says_so(left: int) -> None:
     whole = gzip.compress(os.urandom(180) + b"\n", mtime=0)
