@@ -27,6 +27,7 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|-?[0-9][0-9.eE+-]*', re.
 _ENVELOPE = ("time", "type")
 # JSON in a text in JSON in a text: deeper than this it is text.
 _MAX_LEVELS = 3
+_MAX_NAMES = 2000
 
 
 class Masker:
@@ -36,12 +37,12 @@ class Masker:
     passed on, for what should have been masked must not leave because of a slip in a file.
     """
 
-    __slots__ = ("_by_key", "_keys", "_patterns", "counts", "withholds")
+    __slots__ = ("_by_key", "_clean_names", "_rules", "counts", "withholds")
 
     def __init__(self, keys: Sequence[KeyRule], patterns: Sequence[PatternRule], withholds: bool = False) -> None:
-        self._keys = keys
-        self._patterns = patterns
+        self._rules: tuple[KeyRule | PatternRule, ...] = (*keys, *patterns)
         self._by_key = {key: rule for rule in reversed(keys) for key in rule.keys}
+        self._clean_names: set[str] = set()
         self.withholds = withholds
         self.counts: dict[str, int] = {}
 
@@ -72,15 +73,14 @@ class Masker:
                 pass
             else:
                 return self._json(text, level + 1, False)
-        rules: tuple[KeyRule | PatternRule, ...] = (*self._keys, *self._patterns)
-        for rule in rules:
+        for rule in self._rules:
             text, found = rule.apply(text)
-            self._count(rule.name, found)
+            if found:
+                self._count(rule.name, found)
         return text
 
     def _count(self, name: str, found: int) -> None:
-        if found:
-            self.counts[name] = self.counts.get(name, 0) + found
+        self.counts[name] = self.counts.get(name, 0) + found
 
     def _withheld(self, record: Record) -> str:
         self._count(WITHHELD, 1)
@@ -111,11 +111,22 @@ class Masker:
                     self._count(rule.name, 1)
                     index = stop
                 else:
-                    new = self._value(text[start:index], _MAX_LEVELS)
+                    new = self._name(text[start:index])
             if new is not None:
                 pieces += [text[copied:start], new]
                 copied = stop
         return "".join([*pieces, text[copied:]]) if pieces else text
+
+    def _name(self, token: str) -> str | None:
+        """As `_value` for a member's name. Names come again and again: those with nothing to mask are remembered."""
+        if token in self._clean_names:
+            return None
+        masked = self._value(token, _MAX_LEVELS)
+        if masked is None:
+            if len(self._clean_names) >= _MAX_NAMES:
+                self._clean_names.clear()
+            self._clean_names.add(token)
+        return masked
 
     def _value(self, token: str, level: int) -> str | None:
         """A string or number masked, None where there is nothing to mask."""

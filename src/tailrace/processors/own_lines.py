@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tailrace.model.record import Record
 
-OWN_TYPES = ("tailrace.log", "tailrace.ledger")
+OWN_TYPES = ("tailrace.log", "tailrace.ledger", "tailrace.metrics")
 _OWN_STARTS = tuple(f'{{"type":"{own_type}"' for own_type in OWN_TYPES)
 
 
