@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.protocol.replies import ApiError
-from tailrace.protocol.telemetry_api import Subscription, decode_subscription, validate, validation_error
+from tailrace.protocol.telemetry_api import Subscription, decode_subscription, not_one_of, validate, validation_error
 
 PATH = "/2020-08-15/logs"
 
@@ -44,4 +44,4 @@ def parse_subscription(body: bytes) -> Subscription | ApiError:
 
 def _check_choice(name: str, value: object, allowed: tuple[str, ...], problems: list[str]) -> None:
     if value not in allowed:
-        problems.append(f"{name} is not one of {', '.join(allowed)}")
+        problems.append(not_one_of(name, value, allowed))

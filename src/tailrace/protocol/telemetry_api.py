@@ -90,7 +90,7 @@ def parse_subscription(body: bytes) -> Subscription | ApiError:
     members, problems = decode_subscription(body)
     version = members.get("schemaVersion")
     if not problems and version not in SCHEMA_VERSIONS:
-        problems.append(_not_one_of("schemaVersion", version, SCHEMA_VERSIONS))
+        problems.append(not_one_of("schemaVersion", version, SCHEMA_VERSIONS))
     found = validate(members, problems)
     return found or validation_error(VALIDATION_ERROR_TYPE, problems)
 
@@ -130,18 +130,18 @@ def _types(value: object, problems: list[str]) -> tuple[str, ...]:
         problems.append("types should not be empty")
         return ()
     if not isinstance(value, list):
-        problems.append("types is not a list")
+        problems.append(f"types is {_shown(value)}, not a list")
         return ()
     for kind in value:
         if kind not in TYPES:
-            problems.append(_not_one_of("types", kind, TYPES))
+            problems.append(not_one_of("types", kind, TYPES))
             return ()
     return tuple(dict.fromkeys(value))
 
 
 def _buffering(value: object, problems: list[str]) -> list[int]:
     if not isinstance(value, dict):
-        problems.append("buffering is not an object")
+        problems.append(f"buffering is {_shown(value)}, not an object")
         return []
     bounds = []
     for name, least, most, default in BUFFERING:
@@ -156,7 +156,8 @@ def _buffering(value: object, problems: list[str]) -> list[int]:
 def _destination(value: object, problems: list[str]) -> tuple[str, str, int]:
     nowhere = ("", "", 0)
     if not isinstance(value, dict):
-        problems.append("destination is not provided" if value is None else "destination is not an object")
+        found = "not provided" if value is None else f"{_shown(value)}, not an object"
+        problems.append(f"destination is {found}")
         return nowhere
     protocol = value.get("protocol")
     if protocol == HTTP:
@@ -169,17 +170,28 @@ def _destination(value: object, problems: list[str]) -> tuple[str, str, int]:
         port = value.get("port")
         if isinstance(port, int) and not isinstance(port, bool) and _port_is_allowed(port):
             return (TCP, "", port)
-        problems.append(f"destination.port is {_shown(port)}, not a number from 1 to 65535 other than {RESERVED_PORT}")
+        found = (
+            "not provided"
+            if port is None
+            else f"{_shown(port)}, not a number from 1 to 65535 other than {RESERVED_PORT}"
+        )
+        problems.append(f"destination.port is {found}")
         return nowhere
-    problems.append(_not_one_of("destination.protocol", protocol, (HTTP, TCP)))
+    problems.append(not_one_of("destination.protocol", protocol, (HTTP, TCP)))
     return nowhere
 
 
 def uri_problem(uri: object) -> str:
     """What is wrong with a `destination.URI`, or an empty text (lambda-platform.md 5.5)."""
-    if not isinstance(uri, str) or not uri:
+    if uri is None or uri == "":
         return "URI is not provided"
-    if not uri.startswith("http://") or not uri.isascii() or not uri.isprintable() or " " in uri:
+    if (
+        not isinstance(uri, str)
+        or not uri.startswith("http://")
+        or not uri.isascii()
+        or not uri.isprintable()
+        or " " in uri
+    ):
         return f"URI {_shown(uri)} is not of the form http://sandbox.localdomain:PORT/PATH"
     authority = uri[len("http://") :]
     for end in "/?#":
@@ -200,7 +212,8 @@ def _port_is_allowed(port: int) -> bool:
     return 1 <= port <= 65535 and port != RESERVED_PORT
 
 
-def _not_one_of(name: str, found: object, allowed: Sequence[str]) -> str:
+def not_one_of(name: str, found: object, allowed: Sequence[str]) -> str:
+    """What is wrong with a member that is to be one of a few words."""
     if found is None:
         return f"{name} is not provided"
     return f"{name} is {_shown(found)}, not one of {', '.join(allowed)}"

@@ -260,7 +260,7 @@ def test_bounds_of_buffering_are_enforced_at_both_ends(name: str, least: int, mo
         ("http://sandbox.localdomain:4243/\r\nX: y", "not of the form"),
         ("", "URI is not provided"),
         (None, "URI is not provided"),
-        (7, "URI is not provided"),
+        (7, "URI 7 is not of the form http://sandbox.localdomain:PORT/PATH"),
     ],
 )
 def test_uris_of_a_subscription(uri: object, problem: str) -> None:
@@ -274,19 +274,19 @@ def test_uris_of_a_subscription(uri: object, problem: str) -> None:
     [
         ({"types": []}, "types should not be empty"),
         ({"types": ...}, "types should not be empty"),
-        ({"types": "platform"}, "types is not a list"),
+        ({"types": "platform"}, 'types is "platform", not a list'),
         ({"types": ["platform", "metrics"]}, 'types is "metrics"'),
         ({"types": [{}]}, "types is {}"),
         ({"schemaVersion": ...}, "schemaVersion is not provided"),
         ({"schemaVersion": "2021-03-18"}, 'schemaVersion is "2021-03-18", not one of 2022-07-01'),
         ({"destination": ...}, "destination is not provided"),
-        ({"destination": []}, "destination is not an object"),
+        ({"destination": []}, "destination is [], not an object"),
         ({"destination": {"URI": "http://sandbox:1"}}, "destination.protocol is not provided"),
         ({"destination": {"protocol": "http", "URI": "http://sandbox:1"}}, 'destination.protocol is "http"'),
-        ({"destination": {"protocol": "TCP"}}, "destination.port is missing"),
+        ({"destination": {"protocol": "TCP"}}, "destination.port is not provided"),
         ({"destination": {"protocol": "TCP", "port": 9001}}, "destination.port is 9001"),
         ({"destination": {"protocol": "TCP", "port": "80"}}, 'destination.port is "80"'),
-        ({"buffering": []}, "buffering is not an object"),
+        ({"buffering": []}, "buffering is [], not an object"),
     ],
 )
 def test_what_is_wrong_with_a_subscription_is_named(changes: dict[str, Any], text: str) -> None:
@@ -321,11 +321,11 @@ def test_the_logs_api_has_a_default_schema_methods_and_texts_of_its_own() -> Non
     wrong = {"types": [], "schemaVersion": "2022-07-01", "destination": {**destination, "method": "GET", "URI": "x"}}
     refused = logs_api.parse_subscription(json.dumps(wrong).encode())
     assert isinstance(refused, ApiError)
-    assert [text.split()[0] for text in refused.message.split("; ")] == [
-        "schemaVersion",
-        "destination.method",
-        "URI",
-        "types",
+    assert refused.message.split("; ") == [
+        'schemaVersion is "2022-07-01", not one of 2020-08-15, 2021-03-18',
+        'destination.method is "GET", not one of POST, PUT',
+        'URI "x" is not of the form http://sandbox.localdomain:PORT/PATH',
+        "types should not be empty",
     ]
     assert logs_api.SUBSCRIPTION_CLOSED.message == "Logs API subscription is closed already"
 

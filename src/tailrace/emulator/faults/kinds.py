@@ -27,9 +27,6 @@ MOMENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-OF_A_PROCESS = frozenset({INIT, REGISTERED, SUBSCRIBED, READY, NEXT, TELEMETRY, SHUTDOWN})
-"""Moments of one process: a fault with a `process` waits for those of that one."""
-
 _LIFE = tuple(moment for moment in MOMENTS if moment != CREDENTIALS)
 
 KILL, PAUSE, CUT, DISK_FULL = "kill", "subscriber-pause", "cut-connections", "disk-full"
