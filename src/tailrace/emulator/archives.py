@@ -75,6 +75,8 @@ def link(destination: str, place: Path, archive: Path, target: Target) -> None:
     another of the sandbox's folders stays as it is. Raises `UsageError` for one that leads anywhere else.
     """
     root = target.folder.resolve()
+    if destination.startswith("/"):
+        destination = os.path.normpath(destination)  # "/../opt" is "/opt"
     if _is_below(destination, target.seen):
         aim = Path(os.path.normpath(f"{root}/{destination.removeprefix(target.seen)}"))
         destination = os.path.relpath(aim, place.parent.resolve())

@@ -21,7 +21,10 @@ NAMES = st.builds(
     st.lists(PARTS, min_size=1, max_size=4),
     st.sampled_from(["", "/"]),
 )
-AIMS = st.one_of(NAMES, st.sampled_from(["/opt", "/opt/a", "/tmp/x", "/etc/passwd", "../..", "a/../../victim"]))
+AIMS = st.one_of(
+    NAMES,
+    st.sampled_from(["/opt", "/opt/a", "/../opt", "/x/../opt/a", "/tmp/x", "/etc/passwd", "../..", "a/../../victim"]),
+)
 ENTRIES = st.lists(st.tuples(NAMES, st.one_of(st.none(), AIMS)), max_size=8)
 
 
