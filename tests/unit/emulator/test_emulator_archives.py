@@ -8,7 +8,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tailrace.emulator.archives import Target, unpack_zip
@@ -40,6 +40,8 @@ def pack(path: Path, entries: list[tuple[str, str | None]]) -> Path:
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(ENTRIES, min_size=1, max_size=3))
+@example([[("a", "/../opt")]])
+@example([[("a", "//opt/b")]])
 def test_whatever_a_zip_file_holds_nothing_is_written_outside(archives: list[list[tuple[str, str | None]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         victim, target = Path(folder, "victim"), Path(folder, "target", "opt")
