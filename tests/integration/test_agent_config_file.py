@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from support.agent_process import AgentProcess, lines_in
+from support.commands import run_json, tailrace, write_function
 from support.fake_lambda_api import FakeLambdaApi
 from support.telemetry import event, invocation
 
@@ -147,3 +148,24 @@ def test_a_stand_in_delivers_while_the_first_one_is_down(opt: Path, api: FakeLam
         rows = list(agent.ledger().values())
     assert rows[0]["filtered"] + rows[1]["filtered"] == rows[0]["received"] == rows[1]["received"]
     assert rows[1]["delivered"] == rows[0]["filtered"] > 0
+
+
+SHOP = "def handler(event, context):\n    print('to bob@example.com')\n"
+
+
+def test_the_local_environment_uses_the_file_beside_the_code(tmp_path: Path) -> None:
+    code = write_function(tmp_path / "shop", SHOP)
+    (code / "tailrace.toml").write_text(f'destinations = "file://{tmp_path}/out"\nmask = "email"\n')
+    document = run_json("app.handler", "--code", code, "--extension", "tailrace", "--isolation", "process")
+    assert set(document["ledger"]) == {"type", f"file://{tmp_path}/out"}
+    assert "to ***\n" in [line["record"] for line in delivered(tmp_path / "out")]
+
+
+def test_the_local_environment_tells_all_that_is_wrong_with_the_file_before_anything_starts(tmp_path: Path) -> None:
+    code = write_function(tmp_path / "shop", SHOP)
+    (code / "tailrace.toml").write_text('flsh = "end"\ndestinations = "fil:///x"\n')
+    result = tailrace("run", "app.handler", "--code", code, "--extension", "tailrace")
+    assert result.returncode == 2
+    assert 'tailrace.toml: flsh: there is no such key (did you mean "flush"?)' in result.stderr
+    assert "also " in result.stderr
+    assert 'unknown scheme "fil"' in result.stderr

@@ -125,7 +125,10 @@ def _entries(
 def _connect(specs: list[DestinationSpec], tables: Sequence[DestinationTable], faults: list[ConfigError]) -> None:
     """Find whom each stands in for. A name that leads nowhere, or in a circle, is a fault: the destination then gets
     every record."""
-    labels = {spec.table.label: spec for spec in specs if spec.table is not None and spec.table.label}
+    labels: dict[str, DestinationSpec] = {}
+    for spec in specs:
+        if spec.table is not None and spec.table.label is not None:
+            labels.setdefault(spec.table.label, spec)
     for spec in specs:
         table = spec.table
         if table is None or table.failover_for is None:
@@ -133,7 +136,7 @@ def _connect(specs: list[DestinationSpec], tables: Sequence[DestinationTable], f
         first = labels.get(table.failover_for)
         place = f"{table.place}, failover_for"
         if first is None:
-            known = f"known: {', '.join(sorted(filter(None, labels)))}" if labels else "no destination has a name"
+            known = f"known: {', '.join(sorted(labels))}" if labels else "no destination has a name"
             faults.append(ConfigError(place, f'no usable destination is called "{table.failover_for}"', known))
         elif _leads_to(first, spec):
             faults.append(ConfigError(place, "it stands in for itself", "the first of a row stands in for nobody"))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RECORD_TYPES = ("platform", "function", "extension")
 DEFAULT_TYPES = ("platform", "function")
+LEDGER_FORMS = ("metrics", "record")
 DEFAULT_SPOOL_DIR = "/tmp/tailrace"  # noqa: S108 - an environment has its own, and what lies there is looked at first
 DEFAULT_LISTEN_HOST = "0.0.0.0"  # noqa: S104 - the platform delivers to a name of the sandbox, not to loopback
 
@@ -42,6 +43,7 @@ SETTINGS = (
     "TAILRACE_LISTEN_HOST",
     "TAILRACE_SPOOL_DIR",
     "TAILRACE_DEAD_LETTER",
+    "TAILRACE_LEDGER",
     "TAILRACE_MASK",
     "TAILRACE_MASK_KEYS",
     "TAILRACE_CONFIG_FILE",
@@ -76,6 +78,7 @@ class Settings:
         "end_wait_ms",
         "flush",
         "http_headers",
+        "ledger",
         "listen_host",
         "margin_ms",
         "mask_specs",
@@ -96,6 +99,7 @@ class Settings:
     def __init__(self) -> None:
         self.http_headers = HttpHeaders()
         self.types: tuple[str, ...] = DEFAULT_TYPES
+        self.ledger: tuple[str, ...] = ()  # in which forms beside its last line, of `LEDGER_FORMS`
         self.listen_host = DEFAULT_LISTEN_HOST
         self.end_wait_ms = 500
         self.flush = FlushStrategy()
@@ -183,7 +187,8 @@ def _load_layer(settings: Settings, layer: Layer) -> None:
             else:
                 settings._set(name, number, layer.source(variable))
     _load_flush(settings, layer)
-    _load_types(settings, layer)
+    _load_words(settings, layer, "TAILRACE_TYPES", "types", RECORD_TYPES, "type")
+    _load_words(settings, layer, "TAILRACE_LEDGER", "ledger", LEDGER_FORMS, "form")
     _load_listen_host(settings, layer)
     _load_dead_letter(settings, layer)
     _load_headers(settings, layer)
@@ -207,16 +212,16 @@ def _load_flush(settings: Settings, layer: Layer) -> None:
             settings.problems.append(problem)
 
 
-def _load_types(settings: Settings, layer: Layer) -> None:
-    words = layer.text("TAILRACE_TYPES").replace(",", " ").lower().split()
-    unknown = [word for word in words if word not in RECORD_TYPES]
+def _load_words(settings: Settings, layer: Layer, variable: str, name: str, known: tuple[str, ...], noun: str) -> None:
+    """Any of the `known` words, separated by commas or blanks."""
+    words = layer.text(variable).replace(",", " ").lower().split()
+    unknown = [word for word in words if word not in known]
     if unknown:
-        found = f"unknown type {_quoted(unknown[0])}{suggestion(unknown[0], RECORD_TYPES)}"
-        remedy = f"known: {', '.join(RECORD_TYPES)}; {settings._standing('types', ','.join(settings.types))}"
-        settings.problems.append(ConfigError(layer.place("TAILRACE_TYPES"), found, remedy))
+        found = f"unknown {noun} {_quoted(unknown[0])}{suggestion(unknown[0], known)}"
+        standing = settings._standing(name, ",".join(getattr(settings, name)) or "none")
+        settings.problems.append(ConfigError(layer.place(variable), found, f"known: {', '.join(known)}; {standing}"))
     elif words:
-        types = tuple(kind for kind in RECORD_TYPES if kind in words)
-        settings._set("types", types, layer.source("TAILRACE_TYPES"))
+        settings._set(name, tuple(word for word in known if word in words), layer.source(variable))
 
 
 def _load_listen_host(settings: Settings, layer: Layer) -> None:
