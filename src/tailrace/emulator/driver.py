@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -15,6 +14,7 @@ from tailrace.emulator.faults.effects import FaultEffect
 from tailrace.emulator.faults.fault import Fault
 from tailrace.emulator.faults.runner import FaultRunner
 from tailrace.emulator.function import FunctionConfig, Invocation
+from tailrace.emulator.identifiers import IDS
 from tailrace.emulator.invocations import InvocationQueue, PendingInvocation
 from tailrace.emulator.isolation.furnishing import namespace_starter
 from tailrace.emulator.ledger_line import LedgerWatch
@@ -53,7 +53,7 @@ MachineFactory = Callable[[FunctionConfig, str, Mapping[str, str]], Machine]
 
 def make_machine(config: FunctionConfig, api_address: str, extension_variables: Mapping[str, str]) -> Environment:
     """The real one."""
-    return Environment(config, lambda: str(uuid.uuid4()), api_address, extra=extension_variables)
+    return Environment(config, IDS.uuid, api_address, extra=extension_variables)
 
 
 class ExecutionEnvironment:
@@ -179,7 +179,7 @@ class ExecutionEnvironment:
 
     async def invoke(self, invocation: Invocation) -> InvocationResult:
         """Run one invocation and wait until it has closed for the platform."""
-        return await asyncio.shield(self.submit(invocation).closed)
+        return await self.submit(invocation).closed
 
     def freeze(self) -> None:
         """Let every process stand still now, whatever it is doing, until `thaw`, the next invocation or the end.
@@ -211,7 +211,7 @@ class ExecutionEnvironment:
         current = self._queue.current
         if current is not None and current.answered.done():
             self.thaw()
-            await asyncio.wait([current.closed], timeout=_FINISH_LIMIT_S)
+            await asyncio.wait([current.closed.future()], timeout=_FINISH_LIMIT_S)
 
     async def _close(self) -> None:
         self._machine = None
@@ -279,20 +279,17 @@ class ExecutionEnvironment:
         try:
             while self._facts and self._machine is not None and self._failure is None and not self._ended.done():
                 for effect in self._machine.handle(self._facts.popleft(), self.now_ns()):
-                    self._carry_out(effect)
+                    execute = _EXECUTE.get(type(effect))
+                    if execute is not None:
+                        execute(self, effect)
+                    else:
+                        self._faults.execute(effect)
         except Exception as error:  # noqa: BLE001 - a fault of ours must end the environment, not hang it
             self._fail(error)
         finally:
             self._handling = False
         if self._failure is not None or self._ended.done():
             self._facts.clear()
-
-    def _carry_out(self, effect: effects.Effect | FaultEffect) -> None:
-        execute = _EXECUTE.get(type(effect))
-        if execute is not None:
-            execute(self, effect)
-        else:
-            self._faults.execute(effect)
 
     def _fail(self, error: Exception) -> None:
         self._failure = error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,6 +9,7 @@ from tailrace.emulator.faults.fault import Fault
 from tailrace.emulator.faults.machine import FaultyMachine
 from tailrace.emulator.faults.plan import FaultPlan
 from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.identifiers import IDS
 from tailrace.emulator.machine import facts
 from tailrace.emulator.transcript import RecordingMachine, Settings, Transcript
 
@@ -32,7 +32,7 @@ class Instruments:
         """As the driver's `machine_factory`."""
         settings = Settings(config, api_address, extension_variables, self._plan)
         transcript = self._transcript
-        machine = settings.make_machine(transcript.new_id if transcript is not None else lambda: str(uuid.uuid4()))
+        machine = settings.make_machine(transcript.new_id if transcript is not None else IDS.uuid)
         self._faulty = machine if isinstance(machine, FaultyMachine) else None
         if transcript is None:
             return machine

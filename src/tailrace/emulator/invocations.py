@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-import uuid
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from tailrace.emulator.function import Answer, Invocation, Report
+from tailrace.emulator.identifiers import IDS
 from tailrace.emulator.invocation_log import InvocationLog
 from tailrace.emulator.observer import InvocationResult
+from tailrace.emulator.outcome import Outcome
 
 
 def new_trace_header(now_ns: int) -> str:
     """An X-Ray header for an invocation that came without one: known, not sampled (lambda-platform.md 3.2)."""
-    root = f"{now_ns // 1_000_000_000:08x}-{secrets.token_hex(12)}"
-    return f"Root=1-{root};Parent={secrets.token_hex(8)};Sampled=0"
+    return f"Root=1-{now_ns // 1_000_000_000:08x}-{IDS.digits(24)};Parent={IDS.digits(16)};Sampled=0"
 
 
 def new_invocation(
@@ -25,7 +22,7 @@ def new_invocation(
 ) -> Invocation:
     """An invocation with identifiers of its own."""
     return Invocation(
-        request_id=str(uuid.uuid4()),
+        request_id=IDS.uuid(),
         payload=payload,
         invoked_arn=invoked_arn,
         trace_header=trace_header or new_trace_header(now_ns),
@@ -40,17 +37,13 @@ class PendingInvocation:
     """
 
     def __init__(self, invocation: Invocation) -> None:
-        loop = asyncio.get_running_loop()
         self.invocation = invocation
-        self.answered: asyncio.Future[Answer] = loop.create_future()
-        self.closed: asyncio.Future[InvocationResult] = loop.create_future()
+        self.answered: Outcome[Answer] = Outcome()
+        self.closed: Outcome[InvocationResult] = Outcome()
         self.log = InvocationLog()
-        self.answered.add_done_callback(_mark_retrieved)
-        self.closed.add_done_callback(_mark_retrieved)
 
     def answer(self, answer: Answer) -> None:
-        if not self.answered.done():
-            self.answered.set_result(answer)
+        self.answered.set(answer)
 
     def close(self, report: Report) -> InvocationResult:
         """Raises `RuntimeError` when the invocation has no answer: nobody closes before answering."""
@@ -58,21 +51,12 @@ class PendingInvocation:
             raise RuntimeError(f"invocation {report.request_id} was closed without an answer")
         lines = self.log.lines
         result = InvocationResult(self.answered.result(), report, tuple(lines), lines.n_left_out)
-        if not self.closed.done():
-            self.closed.set_result(result)
+        self.closed.set(result)
         return result
 
     def fail(self, error: BaseException) -> None:
-        if not self.answered.done():
-            self.answered.set_exception(error)
-        if not self.closed.done():
-            self.closed.set_exception(error)
-
-
-def _mark_retrieved(future: asyncio.Future[Any]) -> None:
-    """Whoever handed in an invocation may await one of the two futures only."""
-    if not future.cancelled():
-        future.exception()
+        self.answered.fail(error)
+        self.closed.fail(error)
 
 
 class InvocationQueue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import re
 from dataclasses import dataclass
@@ -57,8 +58,7 @@ class InvokeCall:
 
 def read_call(request: Request) -> InvokeCall:
     """Raises `ServiceError` with the service's own status, name and words."""
-    url = urlsplit(request.target)
-    function, qualifier = _function(url.path, parse_qs(url.query).get("Qualifier", [""])[-1])
+    function, qualifier = _read_target(request.target)
     if request.method != "POST":
         raise ServiceError(405, "MethodNotAllowedException", "The Invoke API is called by POST")
     invocation_type = _one_of(request, "x-amz-invocation-type", _TYPES, "invocationType")
@@ -76,6 +76,13 @@ def read_call(request: Request) -> InvokeCall:
         cognito_identity=_cognito_identity(request.headers.get("x-amz-cognito-identity", "")),
         tenant_id=_tenant_id(request.headers.get("x-amz-tenant-id", "")),
     )
+
+
+@functools.lru_cache(maxsize=128)
+def _read_target(target: str) -> tuple[str, str]:
+    """Function and qualifier. One client asks for the same again and again."""
+    url = urlsplit(target)
+    return _function(url.path, parse_qs(url.query).get("Qualifier", [""])[-1])
 
 
 def _function(path: str, qualifier: str) -> tuple[str, str]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.function import Answer, Invocation
 from tailrace.emulator.http_server import HttpConnection, HttpServer, Request
+from tailrace.emulator.identifiers import IDS
 from tailrace.emulator.invocations import PendingInvocation, new_trace_header
 from tailrace.emulator.invoke_request import InvokeCall, ServiceError, read_call
-from tailrace.emulator.observer import InvocationResult
+from tailrace.emulator.outcome import Outcome
 from tailrace.errors import EnvironmentStartError, TailraceError
 
 DEFAULT_WAITING = 100
@@ -36,7 +35,7 @@ class InvokeServer:
         host: str = "127.0.0.1",
         port: int = 9000,
         max_waiting: int = DEFAULT_WAITING,
-        new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        new_request_id: Callable[[], str] = IDS.uuid,
         on_error: Callable[[BaseException], None] = lambda _error: None,
     ) -> None:
         self._environment = environment
@@ -115,21 +114,22 @@ class InvokeServer:
         except TailraceError as error:
             raise ServiceError(500, "ServiceException", str(error)) from error
         self._unfinished += 1
-        pending.closed.add_done_callback(self._one_finished)
+        pending.closed.when_done(self._one_finished)
         if call.invocation_type == "Event":
-            pending.closed.add_done_callback(self._event_finished)
+            pending.closed.when_done(lambda: self._event_finished(pending))
             connection.respond(202, self._common_headers(request_id, invocation.trace_header), b"")
             return
         # the log ends with the REPORT line, which is written when the invocation closes
-        awaited: asyncio.Future[Any] = pending.closed if call.wants_log else pending.answered
-        awaited.add_done_callback(lambda _done: self._answer(connection, call, pending))
+        awaited: Outcome[Any] = pending.closed if call.wants_log else pending.answered
+        awaited.when_done(lambda: self._answer(connection, call, pending))
 
-    def _one_finished(self, _closed: asyncio.Future[InvocationResult]) -> None:
+    def _one_finished(self) -> None:
         self._unfinished -= 1
 
-    def _event_finished(self, closed: asyncio.Future[InvocationResult]) -> None:
-        error = None if closed.cancelled() else closed.exception()
-        if error is not None:
+    def _event_finished(self, pending: PendingInvocation) -> None:
+        try:
+            pending.closed.result()
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody shall hear of it
             self._on_error(error)
 
     def _invocation(self, call: InvokeCall, request_id: str) -> Invocation:
@@ -146,13 +146,13 @@ class InvokeServer:
         )
 
     def _answer(self, connection: HttpConnection, call: InvokeCall, pending: PendingInvocation) -> None:
-        """Called by the future itself: a task would cost each invocation two turns of the loop."""
+        """Called by the outcome itself: a task would cost each invocation two turns of the loop."""
         try:
             answer = pending.answered.result()
             headers = self._answer_headers(pending.invocation, answer)
             if call.wants_log:
                 headers.append(("X-Amz-Log-Result", base64.b64encode(pending.log.tail()).decode("ascii")))
-        except TailraceError as error:
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the caller waiting
             request_id = pending.invocation.request_id
             _respond_error(connection, ServiceError(500, "ServiceException", str(error)), request_id)
         else:

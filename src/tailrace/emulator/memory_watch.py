@@ -53,7 +53,8 @@ class Clock(Protocol):
 
 
 class MemoryWatch:
-    """Watches from the first process until `stop`, except while everything is frozen."""
+    """Watches from the first process until `stop`, except while everything is frozen. At requests it tells only what
+    is more than was told since the last process started: the machine wants the peak."""
 
     def __init__(
         self, measured: Measured, limits: Limits, feed: Callable[[facts.Fact], None], clock: Clock | None = None
@@ -66,8 +67,10 @@ class MemoryWatch:
         self._is_frozen = False
         self._look_in_s = _GLANCE_PERIOD_S
         self._look_at_s = 0.0
+        self._told_bytes = 0
 
     def process_started(self) -> None:
+        self._told_bytes = 0
         self._look_in_s = _GLANCE_PERIOD_S
         self._look_at_s = self._clock.time() + self._look_in_s
         self._glance_soon()
@@ -106,6 +109,8 @@ class MemoryWatch:
 
     def _look(self, *, rescan: bool, is_judged: bool) -> None:
         n_bytes = self._measured.measure_memory(rescan=rescan)
-        self._feed(facts.MemoryMeasured(n_bytes))
+        if rescan or n_bytes > self._told_bytes:
+            self._told_bytes = n_bytes
+            self._feed(facts.MemoryMeasured(n_bytes))
         if is_judged and self._limits.is_exceeded(self._measured.held_memory):
             self._feed(facts.MemoryLimitExceeded(n_bytes, killed_by_kernel=False))

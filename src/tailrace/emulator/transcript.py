@@ -8,7 +8,6 @@ the fields of what it names. What follows from a fact stands below it. Secrets a
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from tailrace.emulator.faults.machine import FaultyMachine
 from tailrace.emulator.faults.plan import FaultPlan
 from tailrace.emulator.faults.plan_file import plan_from_tables
 from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.identifiers import IDS
 from tailrace.emulator.machine import facts
 from tailrace.emulator.machine.environment import Environment
 from tailrace.emulator.masking import Masker
@@ -64,7 +64,7 @@ class Transcript:
 
     def new_id(self) -> str:
         """An identifier for the machine, written down."""
-        identifier = str(uuid.uuid4())
+        identifier = IDS.uuid()
         self._pending_ids.append(identifier)
         return identifier
 

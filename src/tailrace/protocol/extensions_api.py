@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tailrace.errors import ProtocolError
-from tailrace.protocol.jsontext import dumps, loads
-from tailrace.protocol.replies import CONTENT_TYPE, JSON, ApiError, json_line
+from tailrace.protocol.jsontext import dumps, loads, quote
+from tailrace.protocol.replies import CONTENT_TYPE, JSON, ApiError, json_line, json_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -200,15 +200,13 @@ class LifecycleEvent:
             return json_line(
                 {"eventType": SHUTDOWN, "deadlineMs": self.deadline_ms, "shutdownReason": self.shutdown_reason}
             ).rstrip()
-        members: dict[str, object] = {
-            "eventType": self.type,
-            "deadlineMs": self.deadline_ms,
-            "requestId": self.request_id,
-            "invokedFunctionArn": self.invoked_arn,
-        }
-        if self.trace_value:
-            members["tracing"] = {"type": TRACE_TYPE, "value": self.trace_value}
-        return json_line(members).rstrip()
+        tracing = (
+            f',"tracing":{{"type":{quote(TRACE_TYPE)},"value":{quote(self.trace_value)}}}' if self.trace_value else ""
+        )
+        return json_text(
+            f'{{"eventType":{quote(self.type)},"deadlineMs":{self.deadline_ms},"requestId":{quote(self.request_id)},'
+            f'"invokedFunctionArn":{quote(self.invoked_arn)}{tracing}}}'
+        )
 
 
 def decode_event(body: bytes) -> LifecycleEvent:

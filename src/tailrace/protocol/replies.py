@@ -64,5 +64,10 @@ def decode_error(status: int, body: bytes) -> ApiError:
 
 def json_line(value: object) -> bytes:
     """JSON as the platform writes it: ``<``, ``>`` and ``&`` escaped, one newline at the end."""
-    text = dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return text.encode("ascii", "backslashreplace") + b"\n"
+    return json_text(dumps(value)) + b"\n"
+
+
+def json_text(text: str) -> bytes:
+    """JSON of our own as the platform writes it."""
+    escaped = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return escaped.encode("ascii", "backslashreplace")

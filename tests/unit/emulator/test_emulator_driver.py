@@ -216,9 +216,8 @@ def test_memory_is_measured_while_processes_run_and_before_a_request_that_may_en
         await env.start()
         await until(lambda: len(script.of(facts.HttpRequested)) == 1)
         before = script.facts.index(script.of(facts.HttpRequested)[0])
-        measured = script.facts[before - 1]
-        assert isinstance(measured, facts.MemoryMeasured)
-        assert measured.n_bytes > 100_000
+        measured = [fact for fact in script.facts[:before] if isinstance(fact, facts.MemoryMeasured)]
+        assert measured[-1].n_bytes > 100_000
         await until(lambda: len(script.of(facts.MemoryMeasured)) > 2)
 
     runtime = ("/bin/sh", "-c", "curl -s http://$AWS_LAMBDA_RUNTIME_API/2020-01-01/extension/event/next")

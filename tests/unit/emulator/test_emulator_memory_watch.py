@@ -85,15 +85,27 @@ def test_a_young_process_is_measured_soon_and_then_ever_more_rarely(world: World
     world.clock.pass_s(0.015)
     assert world.told == [facts.MemoryMeasured(10)]
     world.clock.pass_s(0.2)
-    assert 3 <= len(world.told) <= 5
-    n_before = len(world.told)
+    looks = world.processes.looks
+    assert 3 <= len(looks) <= 5
+    n_before = len(looks)
     world.clock.pass_s(1.0)
-    assert 8 <= len(world.told) - n_before <= 11
-    assert set(world.processes.looks) == {True}
+    assert 8 <= len(looks) - n_before <= 11
+    assert set(looks) == {True}
     world.watch.process_started()
-    n_before = len(world.told)
+    n_before = len(looks)
     world.clock.pass_s(0.025)
-    assert len(world.told) == n_before + 1
+    assert len(looks) == n_before + 1
+
+
+def test_at_requests_only_what_is_more_than_before_is_told_until_another_process_starts(world: World) -> None:
+    world.watch.process_started()
+    for n_bytes in (10, 30, 20):
+        world.processes.n_bytes = n_bytes
+        world.watch.request_came("/2018-06-01/runtime/invocation/1/response")
+    assert world.told == [facts.MemoryMeasured(10), facts.MemoryMeasured(30)]
+    world.watch.process_started()
+    world.watch.request_came("/2018-06-01/runtime/invocation/1/response")
+    assert world.told[2:] == [facts.MemoryMeasured(20)]
 
 
 def test_an_excess_is_told_with_what_was_measured(world: World) -> None:
@@ -159,7 +171,7 @@ def test_invocations_that_are_shorter_than_a_glance_do_not_keep_looks_away(world
         world.watch.froze()
         world.watch.thawed()
         world.clock.pass_s(0.003)
-    assert len(world.told) >= 4
+    assert len(world.processes.looks) >= 4
 
 
 def test_when_all_have_ended_the_watch_rests_until_a_process_is_started(world: World) -> None:
