@@ -112,6 +112,8 @@ def plan_of(seed: int, namespaces: bool = False) -> Plan:
     }
     if dice.random() < 0.25:
         settings["TAILRACE_TYPES"] = dice.choice(("platform,function,extension", "function"))
+    if dice.random() < 0.15:
+        settings["TAILRACE_LEDGER"] = "record,metrics"
     if dice.random() < 0.2:
         settings["TAILRACE_SPOOL_MAX_BYTES"] = dice.choice(("0", "60000"))
     return Plan(seed, sinks, settings, dice.random() < 0.35, namespace, steps, ends)

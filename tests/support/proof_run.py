@@ -77,6 +77,7 @@ class Evidence:
     n_acknowledged: int = 0
     n_given: int = 0
     n_killed: int = 0
+    n_processes: int = 0
     said: list[dict[str, Any]] = field(default_factory=list)
     printed: bool = True
     problems: list[str] = field(default_factory=list)
@@ -233,6 +234,7 @@ class _Run:
                     found.acknowledged.add(number)
         found.n_given = found.n_acknowledged + sum(e.subscriber == AGENT for e in env.telemetry.undelivered)
         found.n_killed = sum(f.what == "kill" and f.process == AGENT for f in env.faults)
+        found.n_processes = len(env.inits)
         found.said = [line for line in map(_decoded, env.log_lines) if str(line.get("type")).startswith("tailrace.")]
         if env.telemetry_left_out or env.log_lines_left_out:
             found.problems.append("the environment kept less than the proof needs to see")

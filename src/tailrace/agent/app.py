@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tailrace.agent.diagnostics import Diagnostics
+    from tailrace.agent.ledger_export import LedgerExport
     from tailrace.agent.lifecycle import Lifecycle, Step
     from tailrace.clock import Clock
     from tailrace.pipeline.account import Account
@@ -46,6 +47,7 @@ class App:
         "_account",
         "_clock",
         "_diagnostics",
+        "_export",
         "_fanout",
         "_idle_since",
         "_intake",
@@ -68,7 +70,9 @@ class App:
         diagnostics: Diagnostics,
         thawed: Callable[[], None] | None = None,
         account: Account | None = None,
+        export: LedgerExport | None = None,
     ) -> None:
+        self._export = export
         self._account = account
         self._lifecycle = lifecycle
         self._listener = listener
@@ -93,6 +97,7 @@ class App:
             thawed, self._thawed = self._thawed, None
             thawed()
         self._look_at_the_clock()
+        self._tell(lambda export: export.event_came())
         try:
             self._live_through(body)
         finally:
@@ -152,11 +157,22 @@ class App:
             deliver_until_s = self._fanout.deliver_until_s(until_s)
             self._fanout.wait_drained(deliver_until_s - LAST_CALL_S, full=False)
             self._stop_receiving(deliver_until_s)
+            self._tell(lambda export: export.offer_record())
             self._fanout.close(until_s, keep)
         finally:
             if self._account is not None:
                 self._account.close()
+            self._tell(lambda export: export.write_metrics())
             self._diagnostics.last_line(self._ledger.line_object())
+
+    def _tell(self, tell: Callable[[LedgerExport], None]) -> None:
+        """Let the ledger be exported, where that is asked for. It must not cost what it is about."""
+        if self._export is None:
+            return
+        try:
+            tell(self._export)
+        except Exception as error:  # noqa: BLE001 - whatever it is, records are delivered and the last line is written
+            self._diagnostics("error", "the ledger could not be exported", reason=type(error).__name__)
 
     def _stop_receiving(self, until_s: float) -> None:
         if self._listener is not None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable, Mapping
 
+    from tailrace.agent.ledger_export import LedgerExport
     from tailrace.agent.spooling import Spooling
     from tailrace.clock import Clock
     from tailrace.config.settings import Settings
@@ -79,6 +80,7 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
     )
     fanout.start(threads.keep_running)
     threads.keep_running(worker.run)
+    export = ledger_export(settings.ledger, ledger, fanout, resource, clock, output.put)
     return App(
         lifecycle=Lifecycle(flush_policy(settings.flush.policy, flush_settings(settings)), telemetry),
         listener=TelemetryListener(listener, intake, threads.spawn) if listener is not None else None,
@@ -90,7 +92,24 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
         diagnostics=diagnostics,
         thawed=(lambda: _renew(resource, fanout)) if initialization == SNAP_START else None,
         account=spooling.account,
+        export=export,
     )
+
+
+def ledger_export(
+    words: tuple[str, ...],
+    ledger: Ledger,
+    fanout: Fanout,
+    resource: Resource,
+    clock: Clock,
+    write: Callable[[bytes], None],
+) -> LedgerExport | None:
+    """What tells the ledger in the forms that are asked for; its code loads only then."""
+    if not words:
+        return None
+    from tailrace.agent.ledger_export import LedgerExport
+
+    return LedgerExport(words, ledger, fanout, resource, clock, write)
 
 
 def build_fanout(

@@ -156,6 +156,13 @@ class Fanout:
             self._nowhere.receive(len(records))
             self._nowhere.drop(len(records), NO_DESTINATION)
 
+    def offer_own(self, record: Record) -> None:
+        """A record of the agent's own, for every destination that takes any now. It is counted in the rows; that it did
+        not come from the platform is noted there."""
+        for exporter in self._exporters if self._routing is None else self._routing.on_duty():
+            exporter.row.take_own(1)
+            exporter.offer([record])
+
     def filter(self, n: int = 1) -> None:
         """`n` records came in that no destination gets."""
         self.received += n

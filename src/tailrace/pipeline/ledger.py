@@ -235,6 +235,11 @@ class LedgerRow:
             self._held += n
             self.base += n
 
+    def take_own(self, n: int) -> None:
+        """`n` of the records that are about to be received are the agent's own."""
+        with self._lock:
+            self.base += n
+
     def snapshot(self) -> RowSnapshot:
         with self._lock:
             return RowSnapshot(self)

@@ -50,6 +50,11 @@ class Routing:
         on_duty = {root: self._on_duty(root) for root in set(self._roots.values())}
         return [self._part(exporter, records, on_duty) for exporter in self._exporters]
 
+    def on_duty(self) -> list[Exporter]:
+        """Those that take records at this moment, whatever their filters say."""
+        on_duty = {root: self._on_duty(root) for root in set(self._roots.values())}
+        return [e for e in self._exporters if e not in self._roots or e in on_duty[self._roots[e]]]
+
     def _part(
         self, exporter: Exporter, records: Sequence[Record], on_duty: dict[Exporter, list[Exporter]]
     ) -> Sequence[Record]:
