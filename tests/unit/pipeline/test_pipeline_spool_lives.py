@@ -131,6 +131,27 @@ def test_what_was_sent_and_not_answered_is_remembered_as_that(tmp_path: Path, cl
     assert third.row.snapshot().delivered == 8
 
 
+@pytest.mark.parametrize("end", ["leave", "be_killed"])
+def test_of_a_batch_that_was_partly_taken_only_the_rest_is_replayed(
+    tmp_path: Path, clock: ManualClock, end: str
+) -> None:
+    arrived: list[bytes] = []
+    written = lines(count(), 12)
+    first = Life(tmp_path / "spool", clock, arrived)
+    first.come(written)
+    first.leave()
+    second = Life(tmp_path / "spool", clock, arrived)
+    second.deliver_odd_places()
+    assert arrived == written[1:3:2]
+    getattr(second, end)()
+
+    third = Life(tmp_path / "spool", clock, arrived)
+    third.deliver_all()
+
+    assert sorted(arrived) == sorted(written)
+    assert third.row.snapshot().dropped == {}
+
+
 def test_what_is_too_old_is_not_delivered(tmp_path: Path, clock: ManualClock) -> None:
     arrived: list[bytes] = []
     first = Life(tmp_path / "spool", clock, arrived)
