@@ -133,6 +133,7 @@ def agent(opt: Path, folder: Path, api: StandIn, destinations: str) -> Iterator[
     environment = {
         "AWS_LAMBDA_RUNTIME_API": api.address,
         "TAILRACE_LISTEN_HOST": "127.0.0.1",
+        "TAILRACE_SPOOL_DIR": f"{folder}/spool",
         "TAILRACE_DESTINATIONS": destinations,
         "TAILRACE_END_WAIT_MS": "10000",
         "AWS_REGION": "eu-west-1",
