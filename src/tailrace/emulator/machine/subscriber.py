@@ -126,7 +126,8 @@ class Subscriber:
         return last
 
     def flush(self) -> None:
-        """Send what is buffered as soon as the request in flight is done."""
+        """Send what is buffered, a count of what was lost included, as soon as the request in flight is done."""
+        self._tell_dropped()
         if self._open.parts:
             self._is_due = True
             self._stage.cancel_timer(FLUSH + self.name)

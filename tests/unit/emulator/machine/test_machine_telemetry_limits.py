@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.machine_world import World, ext
@@ -200,6 +200,18 @@ steps = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(steps, st.sampled_from([3_000, 8_000, 10_000_000]))
+@example(
+    [
+        ("lines", 25),
+        ("advance", 25),
+        ("answer", 200),
+        ("advance", 25),
+        ("answer", 503),
+        ("advance", 10),
+        ("answer", 503),
+    ],
+    3_000,
+)
 def test_what_is_acknowledged_and_what_is_told_as_dropped_make_up_everything_in_order(
     plan: list[tuple[str, int]], memory: int
 ) -> None:
@@ -215,6 +227,12 @@ def test_what_is_acknowledged_and_what_is_told_as_dropped_make_up_everything_in_
             world.advance(value)
         else:
             book.answer(value)
+    for _ in range(2):  # a count that was itself lost is told after the next batch that arrives
+        for _ in range(50):
+            world.advance(100)
+            book.answer(200)
+        world.line(f"line {written:06}")
+        written += 1
     for _ in range(50):
         world.advance(100)
         book.answer(200)
