@@ -77,6 +77,7 @@ async def serve_function(
     from tailrace.cli.serving import ServeScreen
     from tailrace.emulator.driver import ExecutionEnvironment, make_machine
     from tailrace.emulator.invoke_server import InvokeServer
+    from tailrace.emulator.run_loop import keep_what_is_there
     from tailrace.emulator.steady_clock import SteadyClock
 
     now_ns = SteadyClock()
@@ -91,6 +92,7 @@ async def serve_function(
         async with environment:
             await server.start()
             await environment.start()
+            keep_what_is_there()
             screen.address(server.url, config)
             await asyncio.Event().wait()
     except asyncio.CancelledError:

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from tailrace.cli.accounts import ledger_rows, ledger_table
 from tailrace.cli.screen import Screen
-from tailrace.cli.waterfall import invocation_line
+from tailrace.cli.story import InvokePart
+from tailrace.cli.waterfall import invocation_line, plain_invocation_line
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.observer import InvocationResult
 
@@ -24,7 +25,7 @@ class ServeScreen(Screen):
         super().__init__(console, now_ns, quiet)
         self._count = 0
         self._not_run = 0
-        self._waiting: list[Text] = []
+        self._waiting: list[tuple[InvokePart, int]] = []
 
     def call_not_run(self, _error: BaseException) -> None:
         """An asynchronous call was taken, and the environment ended before its turn."""
@@ -38,11 +39,9 @@ class ServeScreen(Screen):
         self._print(Text())
 
     def invocation_closed(self, result: InvocationResult) -> None:
-        super().invocation_closed(result)
-        part = self.story.invocations[-1]
         self.story.parts.clear()
         self._count += 1
-        self._waiting.append(invocation_line(part, self._count))
+        self._waiting.append((InvokePart(result.answer, result.report, ()), self._count))
         self._show_waiting_soon()
 
     def _show_waiting_soon(self) -> None:
@@ -55,9 +54,14 @@ class ServeScreen(Screen):
             self._show_waiting()
 
     def _show_waiting(self) -> None:
-        lines, self._waiting = self._waiting, []
-        if lines:
-            super()._print(Text("\n").join(lines))
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        if self._console.is_terminal:
+            super()._print(Text("\n").join([invocation_line(part, number) for part, number in waiting]))
+        else:
+            lines = [plain_invocation_line(part, number) for part, number in waiting]
+            super()._write("\n".join(lines), dim=False)
 
     def _print(self, text: Text) -> None:
         self._show_waiting()
