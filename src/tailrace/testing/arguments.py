@@ -74,6 +74,8 @@ def extension_paths(given: Iterable[StrPath]) -> list[Path]:
 
 
 def variables(env: Mapping[str, str] | None) -> dict[str, str]:
+    if env is not None and not isinstance(env, Mapping):
+        raise ConfigError("env", f"{env!r} is no mapping", 'write env={"NAME": "value"}')
     for name, value in (env or {}).items():
         if not isinstance(value, str):
             raise ConfigError("env", f"the value of {name} is no text but {type(value).__name__}", "give text")
@@ -81,16 +83,15 @@ def variables(env: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def timeout(timeout_s: float) -> float:
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float):
+        raise ConfigError("timeout_s", f"{timeout_s!r} is no number", f"more than 0, at most {MAX_TIMEOUT_S}")
     if not 0 < timeout_s <= MAX_TIMEOUT_S:
         raise ConfigError("timeout_s", f"{timeout_s!r} is out of range", f"more than 0, at most {MAX_TIMEOUT_S}")
     return timeout_s
 
 
 def memory(memory_mb: int) -> int:
-    least, most = MEMORY_MB
-    if not least <= memory_mb <= most:
-        raise ConfigError("memory_mb", f"{memory_mb!r} is out of range", f"{least} to {most}")
-    return memory_mb
+    return _megabytes("memory_mb", memory_mb, *MEMORY_MB)
 
 
 def isolation(level: str) -> str:
@@ -106,14 +107,26 @@ def cpu(given: str) -> str:
 
 
 def tmp_size(tmp_mb: int) -> int:
-    least, most = TMP_MB
-    if not least <= tmp_mb <= most:
-        raise ConfigError("tmp_mb", f"{tmp_mb!r} is out of range", f"{least} to {most}")
-    return tmp_mb
+    return _megabytes("tmp_mb", tmp_mb, *TMP_MB)
+
+
+def mounts(given: Iterable[str]) -> list[str]:
+    """``SRC[:DST][:ro]``, as on the command line; one alone is taken for a mistake."""
+    if isinstance(given, str):
+        raise ConfigError("mounts", f"{given!r} is one mount, not a list", f"write mounts=[{given!r}]")
+    return list(given)
+
+
+def _megabytes(keyword: str, given: object, least: int, most: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise ConfigError(keyword, f"{given!r} is no whole number", f"{least} to {most}")
+    if not least <= given <= most:
+        raise ConfigError(keyword, f"{given!r} is out of range", f"{least} to {most}")
+    return given
 
 
 def log_format(given: str) -> str:
-    if given.lower() not in LOG_FORMATS:
+    if not isinstance(given, str) or given.lower() not in LOG_FORMATS:
         raise ConfigError("log_format", f"{given!r} is unknown", f"one of {', '.join(LOG_FORMATS)}")
     return given.lower()
 

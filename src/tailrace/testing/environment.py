@@ -111,7 +111,7 @@ class LambdaEnvironment:
             log_format=arguments.log_format(log_format),
             freeze=freeze,
             isolation=arguments.isolation(isolation),
-            mounts=list(mounts),
+            mounts=arguments.mounts(mounts),
             tmp_mb=arguments.tmp_size(tmp_mb),
             cpu=arguments.cpu(cpu),
             name=name,
