@@ -120,6 +120,7 @@ def test_output_that_nobody_reads_blocks_nothing(opt: Path, api: FakeLambdaApi, 
     environment = {
         "AWS_LAMBDA_RUNTIME_API": api.address,
         "TAILRACE_LISTEN_HOST": "127.0.0.1",
+        "TAILRACE_SPOOL_DIR": str(opt.parent / "spool"),
         "TAILRACE_DESTINATIONS": f"ftp://nowhere file://{out} stdout:",
         "TAILRACE_END_WAIT_MS": "100",
         "PATH": os.environ["PATH"],
@@ -146,7 +147,9 @@ def test_a_full_disk_is_named_and_nothing_of_a_file_is_left(
     settings = {"TAILRACE_DESTINATIONS": f"file://{out}", "TAILRACE_END_WAIT_MS": "50"}
     with AgentProcess(opt, api.address, settings, launcher) as agent:
         two_invocations(api, agent)
-        assert "file too large" in agent.said()[0]["reason"]
+        counters, delivery = agent.said()[:2]
+        assert counters["message"].startswith("the counter file cannot be written")
+        assert "file too large" in delivery["reason"]
         (row,) = agent.ledger().values()
         assert row["dropped"] == {"shutdown": 6}
     assert [path for path in out.rglob("*") if path.is_file()] == []
