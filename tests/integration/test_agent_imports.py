@@ -99,7 +99,7 @@ def test_at_next_nothing_is_loaded_but_sockets_and_the_fast_start(api: FakeLambd
         assert observed.at("next") == AT_NEXT
 
 
-def test_a_configuration_file_is_read_after_next_and_only_then_a_reader_is_loaded(
+def test_a_configuration_file_is_read_after_next_and_costs_nothing_of_the_standard_library(
     api: FakeLambdaApi, tmp_path: Path
 ) -> None:
     file = tmp_path / "tailrace.toml"
@@ -110,7 +110,8 @@ def test_a_configuration_file_is_read_after_next_and_only_then_a_reader_is_loade
         api.wait_for_next()
         api.post_telemetry([])
         standing = observed.now()
-        assert "tomllib" in standing
+        assert of_the_standard_library(standing) <= WHEN_IT_STANDS
+        assert {"tailrace.config.toml", "tailrace.config.file"} <= standing
         assert not NOT_FOR_A_FOLDER & standing
         assert not {"tailrace.processors.mask", "tailrace.processors.filters"} & standing
 

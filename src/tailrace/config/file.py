@@ -1,8 +1,4 @@
-"""The configuration file: found, read, and turned into the same words that the environment speaks.
-
-Only this module needs a TOML reader, and it is loaded only where there is a file: `tomllib` brings `re`, `typing` and
-`datetime` along.
-"""
+"""The configuration file: found, read, and turned into the same words that the environment speaks."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from tailrace.config.file_tables import Fields, destination_tables, expanded, he
 from tailrace.config.layers import Layer
 from tailrace.config.settings import AT_START_ONLY, CONFIG_FILE, SETTINGS
 from tailrace.config.tables import Tables
+from tailrace.config.toml import TomlError, loads
 from tailrace.config.wording import suggestion
 from tailrace.errors import ConfigError
 
@@ -97,16 +94,12 @@ def _read(path: str, tables: Tables) -> dict[str, object]:
         found = f"the file {path} cannot be read ({getattr(error, 'strerror', None) or 'not a path'})"
         tables.problems.append(ConfigError(CONFIG_FILE, found, "the environment and the defaults are used"))
         return {}
-    import tomllib
-
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        return loads(data.decode("utf-8"))
     except UnicodeDecodeError:
         found = "it is not UTF-8 text"
-    except tomllib.TOMLDecodeError as error:
-        found = f"it is not TOML: {ascii(str(error))[1:-1][:120]}"
-    except RecursionError:
-        found = "it is nested too deeply"
+    except TomlError as error:
+        found = f"it is not TOML: {error}"
     tables.masks_unknown = b"mask" in data
     remedy = "nothing of it is used"
     if tables.masks_unknown:

@@ -257,7 +257,12 @@ def test_without_a_file_nothing_that_reads_one_is_loaded() -> None:
     )
     loaded = modules_after(code)
     assert "tailrace.config.places" in loaded
-    assert not loaded & {"tomllib", "tailrace.config.file", "tailrace.config.file_tables", "tailrace.config.tables"}
+    assert not loaded & {
+        "tailrace.config.toml",
+        "tailrace.config.file",
+        "tailrace.config.file_tables",
+        "tailrace.config.tables",
+    }
 
 
 toml_values = st.recursive(
