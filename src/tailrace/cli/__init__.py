@@ -13,6 +13,7 @@ import click
 
 from tailrace.cli.errors import report_fault, say_error
 from tailrace.errors import EnvironmentStartError, TailraceError, UsageError
+from tailrace.version import __version__
 
 COMMANDS = {
     "config": "Check the agent's configuration.",
@@ -52,6 +53,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Ship telemetry out of AWS Lambda without losing it, and run Lambda locally to prove it."""
 
