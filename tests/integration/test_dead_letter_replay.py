@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -125,6 +126,34 @@ def test_what_is_refused_lies_in_a_bucket_and_goes_to_another_place(
     keys = s3.keys("healed/")
     assert replay(*words, "--again", env=env)["deliveredRecords"] == row["received"]
     assert s3.keys("healed/") == keys  # the same objects, not more
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_moody_back_end_and_the_dead_letters_have_each_record_once_and_a_replay_brings_them_together(
+    tmp_path: Path, env: dict[str, str], seed: int
+) -> None:
+    draw = random.Random(seed)
+    accepted: list[int] = []
+    moods = [200, 200, 503, 413, 400, 404, 429]
+
+    def moody(body: bytes) -> int:
+        status = draw.choice(moods) if len(sink.bodies) > 1 else 404
+        accepted.extend(json.loads(line)["seq"] for line in body.splitlines() if status == 200)
+        return status
+
+    with GatedSink(moody) as sink:
+        settings = {"TAILRACE_DESTINATIONS": sink.url, "TAILRACE_DEAD_LETTER": f"file://{tmp_path}/dead"}
+        row, _ = run_agent(tmp_path, settings, invocations=10)
+        dead = [json.loads(line)["seq"] for one in envelopes_in(tmp_path / "dead") for line in one["records"]]
+        assert (len(accepted), len(dead), row["dropped"]) == (row["delivered"], row["deadLettered"], {})
+        assert sorted(accepted + dead) == list(range(1, row["received"] + 1))
+        assert dead
+        env["TAILRACE_DESTINATIONS"] = sink.url
+        for _ in range(20):
+            moods += [200, 200]  # it gets better each time
+            if tailrace("replay", tmp_path / "dead", env=env).returncode == 0:
+                break
+        assert sorted(accepted) == list(range(1, row["received"] + 1))
 
 
 def test_one_poisoned_record_is_dead_lettered_and_the_others_are_delivered(tmp_path: Path) -> None:
