@@ -40,7 +40,7 @@ class CodePackage:
         """A path in a user's words: in a zip file, its place there."""
         if not self.is_archive or not path.is_relative_to(self.folder):
             return shown_path(path)
-        return os.path.normpath(os.path.join(shown_path(self.given), path.relative_to(self.folder)))  # noqa: PTH118
+        return os.path.normpath(os.path.join(shown_path(self.given), path.relative_to(self.folder)))  # noqa: PTH118 - text
 
 
 def function_name(path: Path) -> str:

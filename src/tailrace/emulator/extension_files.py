@@ -15,7 +15,7 @@ def find_extensions(opt_dir: Path | None, paths: Sequence[Path]) -> tuple[Extens
 
     Raises `UsageError` for a single file that cannot be run, and for two of one name.
     """
-    found = [*_layer_extensions(opt_dir), *(_extension(Path(os.path.abspath(path))) for path in paths)]  # noqa: PTH100
+    found = [*_layer_extensions(opt_dir), *(_extension(Path(os.path.abspath(path))) for path in paths)]  # noqa: PTH100 - links stay
     seen: dict[str, Path] = {}
     for extension in found:
         if extension.name in seen:

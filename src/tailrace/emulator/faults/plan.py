@@ -80,7 +80,7 @@ class _Armed:
         dice = self._dice.get(moment.process)
         if dice is None:
             # no part of security: the same seed must give the same run
-            dice = self._dice[moment.process] = random.Random(f"{self._seed}:{moment.process}")  # noqa: S311
+            dice = self._dice[moment.process] = random.Random(f"{self._seed}:{moment.process}")  # noqa: S311 - dice, no secrets
         happens = dice.random() < self.fault.probability
         self.happened += happens
         return happens
