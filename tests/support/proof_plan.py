@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 # What a sink does with the requests that come while this weather lasts.
 WEATHERS = (
     "fine", "slow", "throttling", "failing", "unavailable", "cutting", "forgetful", "half-read", "half-said",
-    "hanging", "small", "picky", "forbidden", "down", "changing",
+    "hanging", "small", "picky", "picky", "forbidden", "refusing", "down", "changing",
 )  # fmt: skip
 TLS_WEATHERS = (*WEATHERS, "stranger")
 MOMENTS_OF_THE_AGENT = (
@@ -169,10 +169,10 @@ def _call(dice: random.Random, number: int, sinks: Sequence[str], namespace: boo
     return Call(
         number,
         lines,
-        width=dice.choice((10, 200, 900)),
+        width=dice.choice((10, 200, 200, 900, 900, 4000 if lines < 100 else 900)),
         work_ms=dice.choice((0, 0, 20, 150, 400)),
         end=dice.choice(ENDS),
-        poison=dice.randint(1, 2) if dice.random() < 0.2 else 0,
+        poison=dice.randint(1, 2) if dice.random() < 0.4 else 0,
         after_lines=dice.randint(1, max(1, lines // 2)),
         within=within,
         stands_still_s=still_s,

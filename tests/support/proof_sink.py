@@ -13,7 +13,7 @@ from typing import Any
 
 HANG_LIMIT_S = 3.0
 _CHANGES = ("fine", "fine", "slow", "throttling", "failing", "cutting", "forgetful", "half-read", "half-said")
-_STATUSES = {"throttling": 429, "failing": 500, "unavailable": 503, "forbidden": 403}
+_STATUSES = {"throttling": 429, "failing": 500, "unavailable": 503, "forbidden": 403, "refusing": 410}
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -21,7 +21,7 @@ class ProofSink:
     """Takes POST and PUT. What has one key is one object: that of the header ``Idempotency-Key``, or the path.
 
     `objects` are the bodies by key; `conflicts` the keys under which a POST brought something else than before.
-    `weather` is what happens to the requests that come now (`proof_plan.WEATHERS`). ``down`` refuses connections.
+    `retry_after` is what it asks for while it is ``unavailable``. `weather` is what happens to the requests that come now (`proof_plan.WEATHERS`). ``down`` refuses connections.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class ProofSink:
         self.conflicts: list[str] = []
         self.n_requests = 0
         self.weather = "fine"
+        self.retry_after = "1"
         self._dice = random.Random(seed)
         self._context = context
         self._stranger = stranger
@@ -191,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, mood: str) -> None:
         self.send_response(status)
         if mood in ("throttling", "unavailable"):
-            self.send_header("Retry-After", "1" if mood == "unavailable" else "0")
+            self.send_header("Retry-After", self.server.sink.retry_after if mood == "unavailable" else "0")
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -6,7 +6,7 @@ import _thread
 import posix
 
 from tailrace.pipeline.account import Account
-from tailrace.pipeline.counter_file import CounterFile, read_counters
+from tailrace.pipeline.counter_file import CounterFile, read_counters, reserve
 from tailrace.pipeline.ledger import PROCESS_KILLED, SPOOL_LOST
 from tailrace.pipeline.shelf import Shelf
 from tailrace.pipeline.spool_files import SpoolUnusableError, open_spool_folder
@@ -109,6 +109,7 @@ def open_spooling(
     try:
         fd = folder.open(COUNTERS, posix.O_RDWR | posix.O_CREAT)
         previous = read_counters(fd)
+        reserve(fd)
     except OSError as error:
         _complain(diagnostics, settings, f"cannot be written: {error.strerror or error}")
     else:

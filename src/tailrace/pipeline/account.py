@@ -22,7 +22,17 @@ class Account:
     estimated by the beginnings of events in it.
     """
 
-    __slots__ = ("_diagnostics", "_estimates", "_failed", "_file", "_ledger", "_lock", "_pending", "_processed")
+    __slots__ = (
+        "_diagnostics",
+        "_estimates",
+        "_failed",
+        "_file",
+        "_is_closed",
+        "_ledger",
+        "_lock",
+        "_pending",
+        "_processed",
+    )
 
     def __init__(self, ledger: Ledger, file: CounterFile, diagnostics: Diagnostics) -> None:
         self._ledger = ledger
@@ -33,6 +43,7 @@ class Account:
         self._pending = 0
         self._processed = 0
         self._failed = False
+        self._is_closed = False
 
     def admitted(self, body: bytes | Oversized) -> None:
         """A body is in memory and about to be acknowledged."""
@@ -68,6 +79,9 @@ class Account:
             self._complain(error)
 
     def _write(self, is_closed: bool = False) -> None:
+        if self._is_closed:
+            return  # a sender that was given up may come back: what it says now must not undo the end
+        self._is_closed = is_closed
         rows = {name: written_row(row) for name, row in self._ledger.snapshot().items()}
         try:
             self._file.write_rows(rows, is_closed)

@@ -25,6 +25,9 @@ _PLACES = (4096, 4096 + 65_536)
 _PLACE_BYTES = 65_536
 
 
+_NO_SPACE = (28, 122)  # ENOSPC, EDQUOT: the module that names them is not loaded here
+
+
 class Previous:
     """What the process before this one wrote. `rows` are its ledger's rows by name; `is_closed` is true where it has
     printed them as its last line."""
@@ -62,6 +65,16 @@ class CounterFile:
         if len(framed) <= _PLACE_BYTES:
             posix.pwrite(self._fd, framed, _PLACES[turn % 2])
             self._turn = turn
+
+
+def reserve(fd: int) -> None:
+    """Take the room for all of the file now: a disk that is full later must not keep a process from saying that it has
+    printed its figures, or the next one would count them again. Raises `OSError` where there is no room."""
+    try:
+        posix.posix_fallocate(fd, 0, _PLACES[1] + _PLACE_BYTES)
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise  # anything else: this kind of storage cannot promise it
 
 
 def read_counters(fd: int) -> Previous:

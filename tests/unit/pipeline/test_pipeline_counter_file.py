@@ -11,7 +11,7 @@ import pytest
 from support.pipeline_fakes import Told
 from tailrace.pipeline.account import Account, estimated_records
 from tailrace.pipeline.carry_over import carried_rows
-from tailrace.pipeline.counter_file import CounterFile, Previous, read_counters
+from tailrace.pipeline.counter_file import CounterFile, Previous, read_counters, reserve
 from tailrace.pipeline.intake import Oversized
 from tailrace.pipeline.ledger import Ledger
 
@@ -123,3 +123,25 @@ def test_rows_that_count_no_records_of_the_platform_are_carried_as_they_are(fd: 
     carried = carried_rows(read_counters(fd))
     assert (carried["a"].received, carried["a"].held) == (9, 9)
     assert (carried["refused"].received, carried["refused"].rejected) == (1, {"intake_full": 1})
+
+
+def test_the_room_for_every_later_write_is_taken_at_the_beginning(fd: int) -> None:
+    reserve(fd)
+    reserved = os.fstat(fd)
+    assert read_counters(fd).process == 0
+    file = CounterFile(fd, Previous())
+    for n in range(4):
+        file.write_rows({"a": {"received": n, "padding": "x" * 60_000}})
+    written = os.fstat(fd)
+    assert written.st_blocks == reserved.st_blocks
+    assert written.st_size == reserved.st_size
+
+
+def test_a_sender_that_comes_back_late_does_not_undo_that_the_figures_were_printed(fd: int) -> None:
+    account = Account(Ledger(), CounterFile(fd, Previous()), Told())
+    account.note()
+    assert not read_counters(fd).is_closed
+    account.close()
+    account.note()
+    account.processed(3)
+    assert read_counters(fd).is_closed
