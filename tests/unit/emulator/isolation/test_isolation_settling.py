@@ -114,13 +114,14 @@ def test_auto_keeps_a_hidden_virtual_environment_visible_for_programs_that_name_
 
 
 @needs_namespaces
+@pytest.mark.parametrize("variable", ["TAILRACE_DESTINATIONS", "TAILRACE_DEAD_LETTER"])
 @pytest.mark.parametrize("folder", ["/tmp/logs", "/opt/logs", "/var/task/logs"])
 def test_a_destination_that_would_vanish_is_refused_where_namespaces_were_asked_for(
-    tmp_path: Path, workspace: Workspace, folder: str
+    tmp_path: Path, workspace: Workspace, folder: str, variable: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        settle(function(tmp_path, TAILRACE_DESTINATIONS=f"file://{folder}"), workspace, NAMESPACE, ())
-    assert caught.value.setting == "TAILRACE_DESTINATIONS"
+        settle(function(tmp_path, **{variable: f"file://{folder}"}), workspace, NAMESPACE, ())
+    assert caught.value.setting == variable
     assert caught.value.found.startswith(f"file://{folder} lies in a place that is the environment's own")
     assert caught.value.remedy == f"add --mount {folder}, or choose a folder elsewhere"
 
