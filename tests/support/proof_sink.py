@@ -21,7 +21,8 @@ class ProofSink:
     """Takes POST and PUT. What has one key is one object: that of the header ``Idempotency-Key``, or the path.
 
     `objects` are the bodies by key; `conflicts` the keys under which a POST brought something else than before.
-    `retry_after` is what it asks for while it is ``unavailable``. `weather` is what happens to the requests that come now (`proof_plan.WEATHERS`). ``down`` refuses connections.
+    `weather` is what happens to the requests that come now (`proof_plan.WEATHERS`); ``down`` refuses connections.
+    `retry_after` is what it asks for while it is ``unavailable``.
     """
 
     def __init__(
