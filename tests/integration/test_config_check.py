@@ -200,6 +200,7 @@ def test_events_may_come_one_a_line_and_a_broken_end_is_counted(tmp_path: Path) 
     found = explained(path, "--env", "TAILRACE_DESTINATIONS=file:///tmp/x")
     assert len(found["events"]) == 2
     assert found["unparsableBytes"] == len('{"type":"func')
+    assert found["ledger"]["file:///tmp/x"]["dropped"] == {"unparsable": 1}
 
 
 def test_for_people_the_request_stands_there_as_it_would_be_sent(file: Path, events: Path) -> None:

@@ -125,6 +125,8 @@ class Explainer:
         result.unparsable_bytes = split.unparsable_bytes
         for event in split.events:
             result.events.append(self._one(event.raw))
+        if split.unparsable_bytes:
+            self._worker.process(body[-split.unparsable_bytes :])
         self._fanout.request_flush()
         self._fanout.start(_spawn)
         self._fanout.close(self._clock.monotonic_s() + _LIMIT_S)

@@ -38,13 +38,3 @@ class Layer:
     def text(self, variable: str) -> str:
         """The value without blanks around it; empty where there is none."""
         return self.values.get(variable, "").strip()
-
-
-def merged(layers: list[Layer]) -> dict[str, str]:
-    """What all layers say together, the later ones winning; a blank value counts as not set."""
-    values: dict[str, str] = {}
-    for layer in layers:
-        for name, value in layer.values.items():
-            if value.strip() or name not in values:
-                values[name] = value
-    return values

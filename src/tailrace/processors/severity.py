@@ -69,11 +69,6 @@ def severity_of_line(record: object) -> str | None:
     return _of_text(text)
 
 
-def rank_of(level: str) -> int:
-    """The place of a level among `LEVELS`."""
-    return RANKS[level]
-
-
 def _of_platform(kind: str, record: object) -> str | None:
     """Invocations that failed (lambda-platform.md 6): an error; what the platform lost: a warning."""
     if kind == "platform.logsDropped":

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.imports import modules_after
+from tailrace.agent import start
 from tailrace.config.file import KEYS, load_config_file
-from tailrace.config.places import config_path, read_config
+from tailrace.config.places import DEFAULT_PLACES, config_path, read_config
 from tailrace.config.settings import SETTINGS, Settings, load_settings
 
 Load = Callable[..., Settings]
@@ -238,6 +239,10 @@ def test_the_file_is_the_one_that_is_named_or_the_first_that_is_there(tmp_path: 
     Path(first).write_text("end_wait_ms = 9")
     assert config_path({"TAILRACE_CONFIG_FILE": " "}, (first, second)) == first
     assert config_path({"TAILRACE_CONFIG_FILE": second}, (first,)) == second
+
+
+def test_the_fast_start_looks_in_the_same_places() -> None:
+    assert start.CONFIG_PLACES == DEFAULT_PLACES
 
 
 @pytest.mark.parametrize("name", ["absent.toml", "", "nul\0l"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.config.tables import LEVELS
-from tailrace.processors.severity import rank_of, severity_of, severity_of_line
+from tailrace.processors.severity import RANKS, severity_of, severity_of_line
 
 ID = "5b1d9f2e-3c4d-4e5f-8a9b-0c1d2e3f4a5b"
 TIME = "2026-11-20T21:00:00.000Z"
@@ -132,4 +132,4 @@ def test_nothing_that_can_be_logged_breaks_it(record: object) -> None:
 
 
 def test_levels_are_ordered() -> None:
-    assert sorted(LEVELS, key=rank_of) == list(LEVELS)
+    assert sorted(LEVELS, key=RANKS.__getitem__) == list(LEVELS)
