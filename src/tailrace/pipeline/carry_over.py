@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CarriedRow:
-    """One row's figures, to begin with. Of the `held` records `spooled` were on disk when that was last written."""
+    """One row's figures, to begin with. `is_printed` says that the former process told them itself at its end."""
 
     __slots__ = (
         "dead_lettered",
@@ -34,23 +34,25 @@ class CarriedRow:
         "rejected",
         "resent_unconfirmed",
         "sampled",
-        "spooled",
         "taken_over",
         "truncated",
     )
 
     def __init__(self) -> None:
         self.received = self.held = self.delivered = self.filtered = self.sampled = 0
-        self.dead_lettered = self.resent_unconfirmed = self.truncated = self.taken_over = self.spooled = 0
+        self.dead_lettered = self.resent_unconfirmed = self.truncated = self.taken_over = 0
         self.rejected: dict[str, int] = {}
         self.dropped: dict[str, int] = {}
         self.is_printed = False
 
     def missing(self, found: int) -> tuple[int, int]:
-        """With `found` records in the spool: how many were lost from it, and how many were nowhere but in memory."""
+        """With `found` records in the spool: how many were lost from it, and how many went with the process.
+
+        A killed process may have marked records in the spool as delivered and not lived to count them: what is not
+        there is no sign that a file was lost.
+        """
         missing = max(0, self.held - found)
-        from_spool = missing if self.is_printed else min(missing, max(0, self.spooled - found))
-        return from_spool, missing - from_spool
+        return (missing, 0) if self.is_printed else (0, missing)
 
 
 def carried_rows(previous: Previous) -> dict[str, CarriedRow]:
@@ -62,7 +64,6 @@ def carried_rows(previous: Previous) -> dict[str, CarriedRow]:
 def _carried(written: Mapping[str, object], name: str, previous: Previous) -> CarriedRow:
     row = CarriedRow()
     row.is_printed = previous.is_closed
-    row.spooled = _count(written, "spooled")
     if previous.is_closed:
         row.received = row.held = row.taken_over = _count(written, "held")
         return row

@@ -145,3 +145,19 @@ def test_a_sender_that_comes_back_late_does_not_undo_that_the_figures_were_print
     account.note()
     account.processed(3)
     assert read_counters(fd).is_closed
+
+
+@pytest.mark.parametrize(("is_printed", "missing"), [(False, (0, 6)), (True, (6, 0))])
+def test_what_a_killed_process_had_taken_off_the_disk_and_not_counted_went_with_it(
+    fd: int, is_printed: bool, missing: tuple[int, int]
+) -> None:
+    ledger = Ledger()
+    row = ledger.open_row("a")
+    row.receive(10)
+    row.spool(10)
+    account = Account(ledger, CounterFile(fd, Previous()), Told())
+    account.note()
+    if is_printed:
+        account.close()
+    # six of them were delivered and marked in the spool, and then the process was killed
+    assert carried_rows(read_counters(fd))["a"].missing(4) == missing
