@@ -138,7 +138,9 @@ class Environment:
             self._respond(fact, refusal(runtime_api.TRUNCATED_REQUEST))
         elif request_id or route in (routes.RUNTIME_RESPONSE, routes.RUNTIME_ERROR):
             call = self._runtime_calls.response if route == routes.RUNTIME_RESPONSE else self._runtime_calls.error
-            self._respond(fact, call(fact, request_id))
+            reply = call(fact, request_id)
+            # ahead of the invoker's answer: the runtime has yet to ask for the next event
+            self._state.stage.emit_first(Respond(fact.exchange, reply.status, reply.headers, reply.body))
         else:
             _CALLS[route](self, fact)
 

@@ -65,10 +65,9 @@ class InvokeRun:
         self._state.journal.worked_for = self._invocation.request_id
 
     def start(self) -> None:
-        """Hand the event out: to the extensions, and the payload to the runtime."""
+        """Hand the event out: the payload to the runtime first, because the invoker waits for it alone, then to the
+        extensions."""
         self._publish_start()
-        for extension in self._state.registry.ready_for_invoke():
-            self._hand_to(extension)
         self._state.runtime.offer(
             NextEvent(
                 self._invocation.request_id,
@@ -82,6 +81,8 @@ class InvokeRun:
                 self._invocation.tenant_id,
             )
         )
+        for extension in self._state.registry.ready_for_invoke():
+            self._hand_to(extension)
 
     def response_posted(
         self, payload: bytes, content_type: str, began_ns: int | None, function_error: str = "", error_type: str = ""

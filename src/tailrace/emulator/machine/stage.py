@@ -28,6 +28,10 @@ class Stage:
     def emit(self, effect: Effect) -> None:
         self._effects.append(effect)
 
+    def emit_first(self, effect: Effect) -> None:
+        """Ahead of everything that the fact at hand has led to so far."""
+        self._effects.insert(0, effect)
+
     def take_effects(self) -> list[Effect]:
         effects, self._effects = self._effects, []
         return effects

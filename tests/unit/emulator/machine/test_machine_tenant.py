@@ -23,7 +23,7 @@ def handed_out(world: World, **more: Any) -> list[fx.Respond]:
 def test_the_tenant_is_told_to_the_runtime_and_in_every_event_of_the_invocation() -> None:
     world = World("a", tenant_isolation=True)
     world.cold_start()
-    to_runtime = handed_out(world, tenant_id="t-1")[-1]
+    to_runtime = handed_out(world, tenant_id="t-1")[0]
     assert dict(to_runtime.headers)[runtime_api.TENANT_ID] == "t-1"
     world.finish(FIRST)
     for type_ in ("platform.start", "platform.runtimeDone", "platform.report"):
