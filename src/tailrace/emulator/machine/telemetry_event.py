@@ -90,13 +90,22 @@ def category_of(type_: str) -> str:
 
 def object_in(line: str) -> dict[str, object] | None:
     """The JSON object that a line is, or None where it is anything else."""
-    if not line.lstrip().startswith("{"):
+    if not line.startswith("{") and not line.lstrip().startswith("{"):
         return None
     try:
-        value = _DECODER.decode(line)
+        value = _whole_value(line)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _whole_value(line: str) -> object:
+    """What `decode` says, sooner where the line is the value and nothing else, as those of loggers are."""
+    if line.startswith("{"):
+        value, end = _DECODER.scan_once(line, 0)
+        if end == len(line):
+            return value
+    return _DECODER.decode(line)
 
 
 def object_event(
