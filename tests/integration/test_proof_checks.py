@@ -22,11 +22,11 @@ def evidence(harms: tuple[Harm, ...] = ()) -> Evidence:
     }  # fmt: skip
     target = Target("http", row)
     for seq, text in enumerate(LINES[:4], 2):
-        target.take("e1", {"type": "function", "record": text, "seq": seq})
+        target.take("e1", {"type": "function", "record": f"{text}:fine:xx.", "seq": seq, "requestId": "r1"})
     for seq in (1, 7):
         target.take("e1", {"type": "platform.start", "record": {}, "seq": seq})
     plan = Plan(0, ["http"], {}, False, False, harms, "at once")
-    return Evidence(plan, [target], set(LINES), n_acknowledged=7, n_given=7, n_processes=1)
+    return Evidence(plan, [target], set(LINES), n_acknowledged=7, n_given=7, n_processes=1, request_ids={"1": "r1"})
 
 
 def test_where_all_is_well_nothing_is_said() -> None:
@@ -63,6 +63,11 @@ def bury_nothing(found: Evidence) -> None:
         (lambda e: e.targets[0].records.update([("e1", 2)]), "1 records are there more than once"),
         (lambda e: e.targets[0].lines.update([LINES[0]]), "1 lines are there more than once"),
         (lambda e: e.targets[0].conflicts.append("k"), "one key was given to different contents"),
+        (lambda e: e.targets[0].requests.add(("1", "r2")), "lines of one call are said to be of another"),
+        (
+            lambda e: e.targets[0].take("e2", {"type": "function", "record": "P:1:1:fine:x", "seq": 1}),
+            "not as they were",
+        ),
         (lambda e: setattr(e.targets[0], "row", {}), "the ledger has no row"),
         (lambda e: e.said.append({"message": "a thread of the agent failed (X)"}), "a fault of its own"),
         (lambda e: e.problems.append("call 1 was not over"), "call 1 was not over"),
@@ -76,7 +81,7 @@ def test_each_thing_that_must_not_be_is_said(forge: Callable[[Evidence], object]
 
 def test_lines_that_the_platform_repeated_may_be_there_as_often_but_their_records_may_not() -> None:
     found = evidence((Harm("telemetry-duplicate"),))
-    found.targets[0].take("e1", {"type": "function", "record": LINES[0], "seq": 8})
+    found.targets[0].take("e1", {"type": "function", "record": f"{LINES[0]}:fine:x.", "seq": 8})
     row_of(found, received=8, delivered=7)
     found.n_given = 7
     assert violations(found) == []

@@ -31,6 +31,7 @@ def _of_ours(evidence: Evidence) -> Iterator[str]:
 
 def _of_target(evidence: Evidence, target: Target) -> Iterator[str]:
     yield from _of_duplicates(evidence, target)
+    yield from _of_content(evidence, target)
     if not target.row:
         # killed before it was built, or without any storage of its own that outlives it
         if evidence.printed:
@@ -70,6 +71,14 @@ def _of_lines(evidence: Evidence, target: Target) -> Iterator[str]:
     missing = evidence.acknowledged - set(target.lines) - target.buried_lines
     if len(missing) > not_there:
         yield f"{len(missing)} lines are lost, {not_there} of them with a reason: {sorted(missing)[:5]} ...; {row}"
+
+
+def _of_content(evidence: Evidence, target: Target) -> Iterator[str]:
+    if target.damaged:
+        yield f"{len(target.damaged)} lines are not as they were written: {target.damaged[0]}"
+    wrong = {(call, said) for call, said in target.requests if said not in (None, evidence.request_ids.get(call))}
+    if wrong:
+        yield f"lines of one call are said to be of another: {sorted(wrong)}; {evidence.request_ids}"
 
 
 def _of_duplicates(evidence: Evidence, target: Target) -> Iterator[str]:

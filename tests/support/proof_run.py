@@ -35,7 +35,7 @@ import os, time
 def handler(event, context):
     for n in range(event["lines"]):
         poison = "poison" if n < event["poison"] else "fine"
-        print(f"P:{event['call']}:{n}:{poison}:" + "x" * event["width"])
+        print(f"P:{event['call']}:{n}:{poison}:" + "x" * event["width"] + ".")
     time.sleep(event["work_ms"] / 1000)
     if event["end"] == "raise":
         raise RuntimeError("on purpose")
@@ -45,6 +45,7 @@ def handler(event, context):
         time.sleep(60)
 """
 _NUMBERED = re.compile(r"P:\d+:\d+")
+_WHOLE = re.compile(r"P:\d+:\d+:(poison|fine):x*\.\n?")
 
 
 @dataclass
@@ -59,11 +60,16 @@ class Target:
     buried_lines: set[str] = field(default_factory=set)
     n_buried: int = 0
     conflicts: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    requests: set[tuple[str, str | None]] = field(default_factory=set)  # of which call, and whose it is said to be
 
     def take(self, process: str, line: Mapping[str, Any]) -> None:
         self.records[process, line["seq"]] += 1
         if (number := numbered(line)) is not None:
             self.lines[number] += 1
+            self.requests.add((number.split(":")[1], line.get("requestId")))
+            if not _WHOLE.fullmatch(line["record"]) and "truncated" not in line:
+                self.damaged.append(line["record"][:200])
 
 
 @dataclass
@@ -76,6 +82,7 @@ class Evidence:
     acknowledged: set[str] = field(default_factory=set)
     n_acknowledged: int = 0
     n_given: int = 0
+    request_ids: dict[str, str] = field(default_factory=dict)
     n_killed: int = 0
     n_processes: int = 0
     said: list[dict[str, Any]] = field(default_factory=list)
@@ -136,6 +143,7 @@ class _Run:
             self.urls.append(self._url(place, kind))
         self.env = self._environment()
         self.problems: list[str] = []
+        self.request_ids: dict[str, str] = {}
 
     def _url(self, place: int, kind: str) -> str:
         port = self.sinks[place].port if place in self.sinks else 0
@@ -187,6 +195,7 @@ class _Run:
     def _call(self, call: Call) -> Pending:
         event = {"call": call.number, "lines": call.lines, "width": call.width, "work_ms": call.work_ms}
         pending = self.env.submit({**event, "end": call.end, "poison": call.poison})
+        self.request_ids[str(call.number)] = pending.request_id
         if call.within or call.stands_still_s:
             self._reach(pending, f"P:{call.number}:{call.after_lines}:")
             for step in call.within:
@@ -225,7 +234,7 @@ class _Run:
     def evidence(self) -> Evidence:
         env, plan = self.env, self.plan
         targets = [self._target(place, kind) for place, kind in enumerate(plan.sinks)]
-        found = Evidence(plan, targets, problems=self.problems, log=env.log_lines)
+        found = Evidence(plan, targets, problems=self.problems, log=env.log_lines, request_ids=self.request_ids)
         for event in env.telemetry:
             if event.subscriber == AGENT:
                 found.n_acknowledged += 1
