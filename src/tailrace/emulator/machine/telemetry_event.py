@@ -102,7 +102,7 @@ def object_in(line: str) -> dict[str, object] | None:
 def _whole_value(line: str) -> object:
     """What `decode` says, sooner where the line is the value and nothing else, as those of loggers are."""
     if line.startswith("{"):
-        value, end = _DECODER.scan_once(line, 0)
+        value, end = _DECODER.raw_decode(line)
         if end == len(line):
             return value
     return _DECODER.decode(line)
