@@ -13,16 +13,9 @@ WEATHERS = (
 )  # fmt: skip
 TLS_WEATHERS = (*WEATHERS, "stranger")
 MOMENTS_OF_THE_AGENT = (
-    "init",
-    "registered",
-    "subscribed",
-    "ready",
-    "invoke",
-    "response",
-    "next",
-    "telemetry",
-    "freeze",
-)
+    "init", "registered", "subscribed", "ready", "invoke", "response", "next", "telemetry", "freeze", "thaw",
+    "shutdown",
+)  # fmt: skip
 POLICIES = ("adaptive", "adaptive", "end", "end,50", "continuous", "continuous,50", "periodic,200")
 ENDS = ("return",) * 8 + ("raise", "exit", "hang")
 KINDS = ("http", "https", "s3", "file")
