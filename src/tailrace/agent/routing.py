@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tailrace.pipeline.routing import Route
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,6 +10,7 @@ if TYPE_CHECKING:
     from tailrace.config.settings import Settings
     from tailrace.errors import ConfigError
     from tailrace.pipeline.interfaces import Diagnostics
+    from tailrace.pipeline.routing import Route
     from tailrace.processors.filters import DestinationFilter
     from tailrace.processors.mask import Masker
 
@@ -52,6 +51,8 @@ def routes_of(specs: Sequence[DestinationSpec], settings: Settings, diagnostics:
         diagnostics("error", f"{problem}; the destination works without it")
     if not any(filters) and not any(spec.instead_of for spec in specs):
         return []
+    from tailrace.pipeline.routing import Route
+
     places = {spec: index for index, spec in enumerate(specs)}
     return [
         Route(takes, places.get(spec.instead_of) if spec.instead_of is not None else None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tailrace.config.urls import decode
 from tailrace.destinations._shared import RequestLimits, gzipped, ndjson_body, ndjson_line, partition_key
-from tailrace.destinations._truncate import truncated_line
 from tailrace.pipeline.messages import DELIVERED, REJECTED, FileRequest, Outcome
 
 TYPE_CHECKING = False
@@ -41,6 +40,8 @@ class FileDestination:
         return ndjson_line(record, resource)
 
     def truncate_record(self, data: bytes, max_bytes: int) -> bytes | None:
+        from tailrace.destinations._truncate import truncated_line
+
         return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> FileRequest:

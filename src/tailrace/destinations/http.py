@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import tailrace.pipeline.http_transport  # noqa: F401 - it will carry these requests: the first of them should not wait for it
 from tailrace.aws.sigv4 import base64
 from tailrace.config.urls import encode
 from tailrace.destinations._replies import redirect_host, retry_after_s
 from tailrace.destinations._shared import NDJSON, RequestLimits, gzipped, ndjson_body, ndjson_line
-from tailrace.destinations._truncate import truncated_line
 from tailrace.pipeline.identity import batch_id
 from tailrace.pipeline.messages import (
     AUTHENTICATION,
@@ -63,6 +63,8 @@ class HttpDestination:
         return ndjson_line(record, resource)
 
     def truncate_record(self, data: bytes, max_bytes: int) -> bytes | None:
+        from tailrace.destinations._truncate import truncated_line
+
         return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> HttpRequest:

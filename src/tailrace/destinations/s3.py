@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import tailrace.pipeline.http_transport  # noqa: F401 - it will carry these requests: the first of them should not wait for it
 from tailrace.aws.credentials import CONTAINER_URI, credentials_source
 from tailrace.aws.endpoints import configured_endpoint, configured_region, dns_suffix
 from tailrace.aws.sigv4 import base64, sha256, signed_headers
 from tailrace.config.urls import decode, encode, parse_url
 from tailrace.destinations._s3_replies import classify_s3
 from tailrace.destinations._shared import NDJSON, RequestLimits, gzipped, ndjson_body, ndjson_line, partition_key
-from tailrace.destinations._truncate import truncated_line
 from tailrace.errors import ConfigError
 from tailrace.pipeline.messages import HttpRequest
 from tailrace.version import __version__
@@ -89,6 +89,8 @@ class S3Destination:
         return ndjson_line(record, resource)
 
     def truncate_record(self, data: bytes, max_bytes: int) -> bytes | None:
+        from tailrace.destinations._truncate import truncated_line
+
         return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> HttpRequest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tailrace.destinations._shared import RequestLimits, ndjson_body, ndjson_line
-from tailrace.destinations._truncate import truncated_line
 from tailrace.pipeline.messages import DELIVERED, REJECTED, Outcome, StreamRequest
 
 TYPE_CHECKING = False
@@ -40,6 +39,8 @@ class StdoutDestination:
         return ndjson_line(record, resource)
 
     def truncate_record(self, data: bytes, max_bytes: int) -> bytes | None:
+        from tailrace.destinations._truncate import truncated_line
+
         return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> StreamRequest:

@@ -3,24 +3,70 @@ for, as a program of its own: ``python bytecode.py SOURCES TARGET SEEN_AS``. Sta
 
 Lambda's zip rewrites time stamps, and a `.pyc` whose source's stamp differs is compiled again at every start. So the
 files are of the unchecked-hash kind (PEP 552). Names in them are those of the place where the layer lies on Lambda,
-so that nothing of the machine that built it stands in them. Docstrings and asserts are left out: they are memory.
+so that nothing of the machine that built it stands in them.
+
+What is loaded is memory of the function's and time of its start. So all is left out that nobody asks for there:
+docstrings, asserts, annotations, what only type checkers import, and the tables of lines and columns, because the
+agent never writes a traceback: it could hold a secret.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import marshal
 import sys
 from pathlib import Path
+from types import CodeType
+from typing import TypeVar
 
 UNCHECKED_HASH = (1).to_bytes(4, "little")
+FOR_TYPE_CHECKERS = "TYPE_CHECKING"
+
+Definition = TypeVar("Definition", ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class WithoutTypes(ast.NodeTransformer):
+    """Takes annotations away, and blocks under ``if TYPE_CHECKING:`` that have no ``else``."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._definition(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._definition(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        self.generic_visit(node)
+        if node.value is None:
+            return ast.copy_location(ast.Pass(), node)
+        return ast.copy_location(ast.Assign([node.target], node.value), node)
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        if isinstance(node.test, ast.Name) and node.test.id == FOR_TYPE_CHECKERS and not node.orelse:
+            return ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
+    def _definition(self, node: Definition) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
 
 
 def compiled(source: bytes, seen_as: str) -> bytes:
     """The bytes of the `.pyc` of `source`, whose code says that it is the file `seen_as`."""
-    code = compile(source, seen_as, "exec", dont_inherit=True, optimize=2)
+    tree = WithoutTypes().visit(ast.parse(source, seen_as))
+    code = compile(tree, seen_as, "exec", dont_inherit=True, optimize=2)
     digest = importlib.util.source_hash(source)
-    return importlib.util.MAGIC_NUMBER + UNCHECKED_HASH + digest + marshal.dumps(code)
+    return importlib.util.MAGIC_NUMBER + UNCHECKED_HASH + digest + marshal.dumps(without_lines(code))
+
+
+def without_lines(code: CodeType) -> CodeType:
+    """`code` and all code inside it, without the table that tells which line is which."""
+    constants = tuple(without_lines(value) if isinstance(value, CodeType) else value for value in code.co_consts)
+    return code.replace(co_consts=constants, co_linetable=b"")
 
 
 def compile_folder(sources: str, target: str, seen_as: str) -> None:

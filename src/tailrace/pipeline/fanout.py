@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tailrace.pipeline.ledger import BAD_CONFIGURATION, NO_DESTINATION, NO_DESTINATION_ROW
-from tailrace.pipeline.routing import Routing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.dead_letter import DeadLetters
     from tailrace.pipeline.exporter import Exporter
     from tailrace.pipeline.ledger import Ledger, LedgerRow
-    from tailrace.pipeline.routing import Route
+    from tailrace.pipeline.routing import Route, Routing
 
 
 PATIENCE_S = 2.0
@@ -71,7 +70,11 @@ class Fanout:
         dead_letters: DeadLetters | None = None,
         routes: Sequence[Route] = (),
     ) -> None:
-        self._routing = Routing(exporters, routes) if routes else None
+        self._routing: Routing | None = None
+        if routes:
+            from tailrace.pipeline.routing import Routing
+
+            self._routing = Routing(exporters, routes)
         self._dead_letters = dead_letters
         self._clock = clock
         self._patience = Patience(clock.monotonic_s(), patience_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tailrace.pipeline.http_transport import HttpTransport
 from tailrace.pipeline.local_transport import FileTransport, StreamTransport
 from tailrace.pipeline.messages import FileRequest, HttpRequest, StreamRequest
 
@@ -12,10 +11,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tailrace.clock import Clock
+    from tailrace.pipeline.http_transport import HttpTransport
     from tailrace.pipeline.interfaces import Request
     from tailrace.pipeline.messages import Reply
-
-__all__ = ["CompositeTransport", "FileTransport", "HttpTransport", "StreamTransport"]
 
 
 class CompositeTransport:
@@ -48,6 +46,9 @@ class CompositeTransport:
 
     def _make(self, request_type: type) -> HttpTransport | FileTransport | StreamTransport:
         if request_type is HttpRequest:
+            # Loaded with the destinations that need it: most of the memory of this module is in there.
+            from tailrace.pipeline.http_transport import HttpTransport
+
             return HttpTransport(self._clock, self._environment)
         if request_type is FileRequest:
             return FileTransport()

@@ -6,7 +6,6 @@ from tailrace.model.record import Record
 from tailrace.pipeline.intake import Oversized
 from tailrace.pipeline.ledger import BODY_TOO_LARGE, INTERNAL_ERROR, UNPARSABLE
 from tailrace.processors.own_lines import is_own_line
-from tailrace.processors.stitch import Stitcher
 from tailrace.protocol.events import split_events
 
 TYPE_CHECKING = False
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.progress import Progress
     from tailrace.processors.attribute import Attributor
     from tailrace.processors.mask import Masker
+    from tailrace.processors.stitch import Stitcher
 
 CATEGORIES = ("platform", "function", "extension")
 RUNTIME_DONE = "platform.runtimeDone"
@@ -75,14 +75,14 @@ class Worker:
         self._progress = progress
         self._unwanted = frozenset(c for c in CATEGORIES if c not in wanted)
         self._diagnostics = diagnostics
-        self._stitcher = Stitcher()
+        self._stitcher: Stitcher | None = None  # made, and loaded, with the first body that is cut
 
     def run(self) -> None:
         """Until the intake is closed and empty."""
         while (body := self._intake.take()) is not None:
             self.process(body)
         try:
-            self._give_up(self._stitcher.give_up())
+            self._give_up_cut()
             if self._masker is not None:
                 self._masker.tell(self._diagnostics)
         finally:
@@ -93,7 +93,7 @@ class Worker:
         told: list[Record] = []
         try:
             if isinstance(body, Oversized):
-                self._give_up(self._stitcher.give_up())
+                self._give_up_cut()
                 self._lose(BODY_TOO_LARGE, "telemetry body is too large and was not kept", body.n_bytes)
             else:
                 self._take(body, told)
@@ -102,12 +102,14 @@ class Worker:
             for record in told:
                 self._tell(record)
             if self._account is not None:
-                self._account.processed(self._fanout.received + (self._stitcher.held_bytes > 0))
+                holds = self._stitcher is not None and self._stitcher.held_bytes > 0
+                self._account.processed(self._fanout.received + holds)
             self._progress.processed()
 
     def _take(self, body: bytes, told: list[Record]) -> None:
-        body, given_up_bytes = self._stitcher.join(body)
-        self._give_up(given_up_bytes)
+        if self._stitcher is not None:
+            body, given_up_bytes = self._stitcher.join(body)
+            self._give_up(given_up_bytes)
         try:
             split = split_events(body)
         except BaseException:
@@ -136,7 +138,7 @@ class Worker:
         if unwanted:
             self._fanout.filter(unwanted)
         self._offer(wanted)
-        if split.unparsable_bytes and not self._stitcher.hold(body):
+        if split.unparsable_bytes and not self._hold(body):
             self._lose(UNPARSABLE, "telemetry body is not JSON from some place on", split.unparsable_bytes)
 
     def _is_wanted(self, record: Record) -> bool:
@@ -155,6 +157,18 @@ class Worker:
         except BaseException:
             self._fanout.drop(len(records) - begin, INTERNAL_ERROR)
             raise
+
+    def _hold(self, body: bytes) -> bool:
+        """Whether its end is the beginning of a record that was cut: it waits for the next body then."""
+        if self._stitcher is None:
+            from tailrace.processors.stitch import Stitcher
+
+            self._stitcher = Stitcher()
+        return self._stitcher.hold(body)
+
+    def _give_up_cut(self) -> None:
+        if self._stitcher is not None:
+            self._give_up(self._stitcher.give_up())
 
     def _give_up(self, n_bytes: int) -> None:
         """The beginning of a cut record, whose rest did not come."""

@@ -9,9 +9,9 @@ import trustme
 from support.socket_server import Peer, SocketServer
 from tailrace.clock import SystemClock
 from tailrace.errors import ConnectError
+from tailrace.pipeline.http_transport import HttpTransport
 from tailrace.pipeline.messages import HttpRequest
 from tailrace.pipeline.tls import BUNDLES, HASHED_DIRECTORIES, find_authorities
-from tailrace.pipeline.transport import HttpTransport
 
 LIMIT_S = 20.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

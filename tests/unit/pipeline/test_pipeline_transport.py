@@ -11,8 +11,10 @@ from support.socket_server import Peer, SocketServer
 from tailrace.clock import ManualClock, SystemClock
 from tailrace.errors import ConnectError, NoReplyError
 from tailrace.pipeline.http_connection import KEPT_BODY_BYTES
+from tailrace.pipeline.http_transport import HttpTransport
+from tailrace.pipeline.local_transport import FileTransport, StreamTransport
 from tailrace.pipeline.messages import FileRequest, HttpRequest, Reply, StreamRequest
-from tailrace.pipeline.transport import CompositeTransport, FileTransport, HttpTransport, StreamTransport
+from tailrace.pipeline.transport import CompositeTransport
 
 LIMIT_S = 20.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
