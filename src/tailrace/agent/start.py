@@ -41,6 +41,7 @@ DEFAULT_MARGIN_S = 0.1
 STACK_BYTES = 1024 * 1024
 # Lambda ends an extension with an event, or kills it. Elsewhere there is a signal, and this much patience.
 TERMINATION_S = 1.5
+TERMINATED = 128 + 15  # SIGTERM, as a shell would say it
 MANAGED_INSTANCES = b"lambda-managed-instances"
 
 
@@ -61,11 +62,15 @@ class FastStart:
         self._ready.acquire()
 
     def import_the_rest(self) -> None:
-        """Start the second thread, once."""
+        """Start the second thread, once, and the one that waits for the signal to leave."""
         if not self.started:
             self.started = True
             _thread.stack_size(STACK_BYTES)
+            # Threads inherit it. The handler would run when the main thread next wakes up, and that may be never: where
+            # it was about to block in a call it does so all the same.
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
             _thread.start_new_thread(second_thread, (self,))
+            _thread.start_new_thread(wait_for_termination, (self,))
 
     def settled(self) -> None:
         """The second thread is done, well or badly: nobody waits for it any more."""
@@ -86,8 +91,8 @@ def main(name: str) -> NoReturn:
         found = f"is {address}, not HOST:PORT" if address else "is not set"
         say("error", f"AWS_LAMBDA_RUNTIME_API {found}: this program is started by Lambda, as an extension")
         posix._exit(1)
+    _signal.signal(_signal.SIGTERM, lambda *_: posix._exit(TERMINATED))  # nothing is held yet
     fast = FastStart()
-    _signal.signal(_signal.SIGTERM, lambda *_: _thread.start_new_thread(terminate, (fast,)))
     fast.listener = bind_listener()
     api = LambdaApi(address)
     identifier = register(api, name, fast)
@@ -286,13 +291,14 @@ def second_thread(fast: FastStart) -> None:
         say("error", f"the listener failed: {type(error).__name__}; no more telemetry is received")
 
 
-def terminate(fast: FastStart) -> None:
-    """Deliver what is held, write the ledger, leave. On a thread: the main one may hold any lock when it is told."""
+def wait_for_termination(fast: FastStart) -> None:
+    """When the signal to leave comes deliver what is held, write the ledger, and leave."""
+    _signal.sigwait((_signal.SIGTERM,))
     try:
         if fast.app is not None:
             fast.app.close(time.monotonic() + TERMINATION_S)
     finally:
-        posix._exit(128 + _signal.SIGTERM)
+        posix._exit(TERMINATED)
 
 
 def is_shutdown(body: bytes) -> bool:
