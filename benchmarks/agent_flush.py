@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.invocations import new_invocation
 from tailrace.emulator.observer import SilentObserver

@@ -27,11 +27,11 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from tailrace.emulator import procfs
-from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.invocations import new_invocation
 from tailrace.emulator.observer import SilentObserver
+from tailrace.emulator.processes import procfs
 from tailrace.emulator.workspace import Workspace
 from tailrace.packaging.own_extension import extension_path
 

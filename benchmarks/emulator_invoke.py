@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import emulator_rie
-from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment, make_machine
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine.facts import Fact, HttpRequested

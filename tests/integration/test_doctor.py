@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from support.commands import LIMIT_S, TAILRACE, tailrace
-from tailrace.emulator import cgroups, procfs
+from tailrace.emulator.limits import cgroups
+from tailrace.emulator.processes import procfs
 
 
 def examined(*arguments: str, exit_code: int = 0, **variables: str) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from support.commands import write_function
-from tailrace.emulator import cgroups
-from tailrace.emulator.cgroups import CPU, MEMORY, flat_keyed
-from tailrace.emulator.resources import find_group
+from tailrace.emulator.limits import cgroups
+from tailrace.emulator.limits.cgroups import CPU, MEMORY, flat_keyed
+from tailrace.emulator.limits.resources import find_group
 from tailrace.errors import ConfigError
 from tailrace.testing import LambdaEnvironment
 

@@ -14,11 +14,11 @@ import pytest
 from support.emulator_async import run, until
 from support.emulator_extensions import ShellExtension
 from support.emulator_runs import environment, executable, invoke
-from tailrace.emulator import procfs
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine.environment import Environment
 from tailrace.emulator.machine.policy import Policy
+from tailrace.emulator.processes import procfs
 
 ONE_LINE = "def handler(event, context):\n    print('from the function')\n    return 1\n"
 

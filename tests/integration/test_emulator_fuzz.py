@@ -8,9 +8,9 @@ import random
 from support.emulator_async import run, until
 from support.emulator_http import Client
 from support.machine_world import START_NS, World
-from tailrace.emulator.api_server import ApiServer
 from tailrace.emulator.machine import facts
 from tailrace.emulator.machine.effects import Respond
+from tailrace.emulator.servers.api_server import ApiServer
 
 IDENTIFIER = b"Lambda-Extension-Identifier: 00000000-0000-4000-8000-000000000003\r\n"
 REQUESTS = [

@@ -11,7 +11,7 @@ from support.built_once import built_once, require_programs, run_or_skip
 from support.emulator_async import run
 from support.emulator_options import running, write_files, zip_folder
 from support.emulator_runs import invoke
-from tailrace.emulator.build import FunctionOptions
+from tailrace.emulator.deployment.build import FunctionOptions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from support.emulator_async import run, until
 from support.emulator_runs import environment
-from tailrace.emulator.invoke_server import InvokeServer
+from tailrace.emulator.servers.invoke_server import InvokeServer
 from tailrace.errors import EnvironmentStartError
 
 SOURCE = """

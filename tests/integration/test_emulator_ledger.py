@@ -10,7 +10,7 @@ from typing import Any
 from support.emulator_async import run, until
 from support.emulator_extensions import ShellExtension
 from support.emulator_runs import environment, invoke
-from tailrace.emulator.telemetry_log import TelemetryEntry
+from tailrace.emulator.telemetry.log import TelemetryEntry
 from tailrace.packaging.cache import plain_layer
 
 FUNCTION = """

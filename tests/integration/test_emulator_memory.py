@@ -16,12 +16,12 @@ import pytest
 from support.emulator_async import run, until
 from support.emulator_extensions import ShellExtension
 from support.emulator_runs import Story, environment, function_folder, invoke
-from tailrace.emulator import cgroups
-from tailrace.emulator.cgroups import MEMORY
 from tailrace.emulator.driver import ExecutionEnvironment, make_machine
 from tailrace.emulator.function import FunctionConfig
+from tailrace.emulator.limits import cgroups
+from tailrace.emulator.limits.cgroups import MEMORY
+from tailrace.emulator.limits.resources import find_group
 from tailrace.emulator.machine import effects, facts
-from tailrace.emulator.resources import find_group
 from tailrace.emulator.workspace import clean_up
 
 MB = 1_048_576
@@ -186,7 +186,7 @@ def test_every_process_is_in_the_group_and_the_group_goes_with_the_environment(t
 EMULATOR = """
 import asyncio, sys
 from pathlib import Path
-from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.run_loop import run
 from tailrace.emulator.workspace import Workspace

@@ -15,11 +15,11 @@ import pytest
 from support.emulator_async import run, until
 from support.emulator_runs import executable
 from support.namespaces import needs_namespaces, outside
-from tailrace.emulator import procfs, subreaper
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.isolation.furnishing import namespace_starter
 from tailrace.emulator.isolation.level import NAMESPACE, Isolation
-from tailrace.emulator.sandbox import ProcessStartError, Sandbox
+from tailrace.emulator.processes import procfs, subreaper
+from tailrace.emulator.processes.sandbox import ProcessStartError, Sandbox
 from tailrace.emulator.workspace import Workspace
 from tailrace.testing.waiting import until as until_true
 
@@ -230,11 +230,11 @@ def test_without_its_first_process_everything_has_ended_and_is_reported(tmp_path
 EMULATOR = """
 import asyncio, os, sys
 from pathlib import Path
-from tailrace.emulator import procfs
+from tailrace.emulator.processes import procfs
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.isolation.furnishing import namespace_starter
 from tailrace.emulator.isolation.level import NAMESPACE, Isolation
-from tailrace.emulator.sandbox import Sandbox
+from tailrace.emulator.processes.sandbox import Sandbox
 from tailrace.emulator.workspace import Workspace
 
 class Listener:

@@ -16,8 +16,8 @@ import pytest
 
 from support.commands import LIMIT_S, TAILRACE, write_function
 from support.namespaces import SHOWN_IN_TMP, needs_namespaces
-from tailrace.emulator import procfs
 from tailrace.emulator.isolation.namespace import may_do_without_a_user
+from tailrace.emulator.processes import procfs
 from tailrace.testing.waiting import until
 
 pytestmark = needs_namespaces

@@ -12,7 +12,7 @@ from support.emulator_async import run
 from support.emulator_options import running, write_files
 from support.emulator_runs import Story, invoke
 from support.npm_cache import installed_client
-from tailrace.emulator.build import FunctionOptions
+from tailrace.emulator.deployment.build import FunctionOptions
 from tailrace.emulator.observer import InvocationResult
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -11,7 +11,7 @@ import pytest
 
 from support.emulator_runs import executable, function_folder
 from support.namespaces import ISOLATIONS
-from tailrace.emulator import procfs
+from tailrace.emulator.processes import procfs
 from tailrace.emulator.workspace import clean_up
 from tailrace.testing.waiting import until
 
@@ -27,7 +27,7 @@ def handler(event, context):
 EMULATOR = """
 import asyncio, sys
 from pathlib import Path
-from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.invocations import new_invocation
 from tailrace.emulator.run_loop import TerminatedError, run

@@ -10,9 +10,9 @@ import pytest
 from support.emulator_async import run, until
 from support.emulator_runs import environment, executable, invoke
 from support.namespaces import ISOLATIONS, outside
-from tailrace.emulator import procfs
-from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment
+from tailrace.emulator.processes import procfs
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentEndedError, EnvironmentStartError
 

@@ -15,7 +15,7 @@ from support.emulator_async import run
 from support.emulator_extensions import shell_runtime
 from support.emulator_options import running, write_files, zip_folder
 from support.emulator_runs import Story, invoke
-from tailrace.emulator.build import FunctionOptions
+from tailrace.emulator.deployment.build import FunctionOptions
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.errors import EnvironmentStartError
 

@@ -13,7 +13,7 @@ from support.emulator_async import run
 from support.emulator_options import running, write_files, zip_folder
 from support.emulator_runs import invoke
 from support.node_clients import fake_client
-from tailrace.emulator.build import FunctionOptions
+from tailrace.emulator.deployment.build import FunctionOptions
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.emulator_extensions import ShellExtension, shell_runtime
 from support.emulator_runs import executable, function_folder
-from tailrace.emulator import procfs
+from tailrace.emulator.processes import procfs
 from tailrace.errors import ConfigError, EnvironmentEndedError, EnvironmentStartError
 from tailrace.testing import ConditionNotMetError, LambdaEnvironment
 

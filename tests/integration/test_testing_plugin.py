@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.emulator_runs import function_folder
-from tailrace.emulator import procfs
+from tailrace.emulator.processes import procfs
 from tailrace.testing.waiting import until
 
 pytest_plugins = ("pytester",)

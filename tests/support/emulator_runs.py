@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment, MachineFactory, make_machine
 from tailrace.emulator.function import Answer, Invocation
 from tailrace.emulator.invocations import new_invocation

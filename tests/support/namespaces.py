@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.emulator import procfs
 from tailrace.emulator.isolation.choice import what_is_missing
+from tailrace.emulator.processes import procfs
 from tailrace.testing.waiting import until
 
 MISSING = what_is_missing()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 
-from tailrace.emulator.telemetry_log import TelemetryCounts
+from tailrace.emulator.telemetry.log import TelemetryCounts
 
 COLUMNS = ("received", "delivered", "held", "filtered", "rejected", "dropped", "deadLettered", "resentUnconfirmed")
 ALWAYS_SHOWN = ("received", "delivered", "held", "dropped")

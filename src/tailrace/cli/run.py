@@ -67,7 +67,7 @@ def command(
     from tailrace.cli.screen import new_console
     from tailrace.cli.session import FunctionArguments, prepared
     from tailrace.emulator.run_loop import run
-    from tailrace.emulator.tenancy import check_tenant
+    from tailrace.emulator.servers.tenancy import check_tenant
 
     payload = read_event(event, sys.stdin)
     check_tenant(tenant_id, is_isolated=bool(function["tenant_isolation"]))

@@ -18,7 +18,7 @@ from tailrace.emulator.faults.effects import ReportFault
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.machine.effects import ReportInit, WriteLog
 from tailrace.emulator.observer import InvocationResult, SilentObserver
-from tailrace.emulator.telemetry_log import TelemetryCounts
+from tailrace.emulator.telemetry.log import TelemetryCounts
 from tailrace.packaging.own_extension import has_agent
 from tailrace.version import __version__
 

@@ -76,8 +76,8 @@ async def serve_function(
 
     from tailrace.cli.serving import ServeScreen
     from tailrace.emulator.driver import ExecutionEnvironment, make_machine
-    from tailrace.emulator.invoke_server import InvokeServer
     from tailrace.emulator.run_loop import keep_what_is_there
+    from tailrace.emulator.servers.invoke_server import InvokeServer
     from tailrace.emulator.steady_clock import SteadyClock
 
     now_ns = SteadyClock()

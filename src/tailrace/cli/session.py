@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tailrace.cli.errors import say_warning
 from tailrace.cli.inputs import read_variables
-from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.policy_sources import read_policy
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.isolation.settling import begin
-from tailrace.emulator.policy_sources import read_policy
 from tailrace.emulator.workspace import Workspace
 from tailrace.packaging.own_extension import check_agent_settings, extension_path
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tailrace.emulator.cgroups import CPU, MEMORY
+from tailrace.emulator.limits.cgroups import CPU, MEMORY
 
 OK, LIMITED, MISSING = "ok", "limited", "missing"
 

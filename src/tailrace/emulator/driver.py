@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from tailrace.emulator.api_server import ApiServer
 from tailrace.emulator.faults.effects import FaultEffect
 from tailrace.emulator.faults.fault import Fault
 from tailrace.emulator.faults.runner import FaultRunner
@@ -18,17 +17,18 @@ from tailrace.emulator.identifiers import IDS
 from tailrace.emulator.invocations import InvocationQueue, PendingInvocation
 from tailrace.emulator.isolation.furnishing import namespace_starter
 from tailrace.emulator.ledger_line import LedgerWatch
+from tailrace.emulator.limits.memory_watch import MemoryWatch
+from tailrace.emulator.limits.resources import MB, Resources
 from tailrace.emulator.linux import require_linux
 from tailrace.emulator.machine import effects, facts
 from tailrace.emulator.machine.environment import Environment
-from tailrace.emulator.memory_watch import MemoryWatch
 from tailrace.emulator.observer import InvocationResult, Observer, ProcessExit, SilentObserver
-from tailrace.emulator.process_environment import extension_variables, process_environment
-from tailrace.emulator.resources import MB, Resources
-from tailrace.emulator.sandbox import ProcessStartError, Sandbox
+from tailrace.emulator.processes.process_environment import extension_variables, process_environment
+from tailrace.emulator.processes.sandbox import ProcessStartError, Sandbox
+from tailrace.emulator.servers.api_server import ApiServer
 from tailrace.emulator.steady_clock import SteadyClock
-from tailrace.emulator.telemetry_log import NoTelemetryLog, TelemetryCounts, TelemetryEntry, TelemetryLog
-from tailrace.emulator.telemetry_sender import TelemetrySender
+from tailrace.emulator.telemetry.log import NoTelemetryLog, TelemetryCounts, TelemetryEntry, TelemetryLog
+from tailrace.emulator.telemetry.sender import TelemetrySender
 from tailrace.emulator.timers import Timers
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentEndedError, EnvironmentStartError

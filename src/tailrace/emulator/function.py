@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tailrace.emulator import places
+from tailrace.emulator.deployment import places
 from tailrace.emulator.isolation.level import Isolation
 from tailrace.emulator.isolation.mounts import Mount
 from tailrace.emulator.machine.policy import Policy
@@ -28,8 +28,9 @@ class FunctionConfig:
     variables; `credentials` the role's (`AWS_ACCESS_KEY_ID` and so on). `opt_dir` is the merge of the layers,
     or None. `code_dir` is the working directory of every process (process isolation). `runtime_environment` is
     what the runtime's process gets beside the platform's variables, because its files lie elsewhere here.
-    Both speak of this machine's paths (see `tailrace.emulator.places`); `runtime_files` are files and folders outside
-    the code and the layers that the runtime needs at their place. `warnings` are what a user should be told.
+    Both speak of this machine's paths (see `tailrace.emulator.deployment.places`); `runtime_files` are files and
+    folders outside the code and the layers that the runtime needs at their place. `warnings` are what a user should
+    be told.
     `passed_over` are files of `opt/extensions` that cannot be run. With `extensions_disabled` none is started and
     their API is not there (lambda-platform.md 2.9). With `tenant_isolation` every invocation names its tenant, and
     an environment serves the first one only. `policy` are the choices about the platform itself. `cpu` is ``host``, or

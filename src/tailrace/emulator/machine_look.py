@@ -15,14 +15,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tailrace.emulator import cgroups, procfs, subreaper
 from tailrace.emulator.capabilities import GroupFacts, MachineFacts
-from tailrace.emulator.cgroups import CPU, MEMORY, ControlGroup
-from tailrace.emulator.interpreter import find_interpreter
+from tailrace.emulator.deployment.interpreter import find_interpreter
+from tailrace.emulator.deployment.node_client import find_client
 from tailrace.emulator.isolation.choice import attempt
-from tailrace.emulator.node_client import find_client
-from tailrace.emulator.process_tree import ProcessTree
-from tailrace.emulator.resources import MB, cpu_quota, find_group
+from tailrace.emulator.limits import cgroups
+from tailrace.emulator.limits.cgroups import CPU, MEMORY, ControlGroup
+from tailrace.emulator.limits.resources import MB, cpu_quota, find_group
+from tailrace.emulator.processes import procfs, subreaper
+from tailrace.emulator.processes.process_tree import ProcessTree
 from tailrace.emulator.workspace import Workspace, clean_up, runtime_dir
 from tailrace.errors import EnvironmentStartError, UsageError
 

@@ -20,9 +20,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tailrace.emulator import cgroups, procfs
 from tailrace.emulator.isolation.namespace import Namespaces
-from tailrace.emulator.process_tree import send
+from tailrace.emulator.limits import cgroups
+from tailrace.emulator.processes import procfs
+from tailrace.emulator.processes.process_tree import send
 from tailrace.errors import EnvironmentStartError
 
 _LOCK = "lock"

@@ -12,10 +12,10 @@ from typing import Any
 
 from tailrace.emulator.faults.fault import Fault
 from tailrace.emulator.faults.plan import FaultPlan
-from tailrace.emulator.invoke_request import MAX_CLIENT_CONTEXT_CHARS, MAX_SYNC_BYTES
 from tailrace.emulator.isolation.level import LEVELS
-from tailrace.emulator.resources import SHARES
-from tailrace.emulator.tenancy import ALLOWED, is_tenant_id
+from tailrace.emulator.limits.resources import SHARES
+from tailrace.emulator.servers.invoke_request import MAX_CLIENT_CONTEXT_CHARS, MAX_SYNC_BYTES
+from tailrace.emulator.servers.tenancy import ALLOWED, is_tenant_id
 from tailrace.errors import ConfigError, UsageError
 from tailrace.packaging.own_extension import extension_path
 

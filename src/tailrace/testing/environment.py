@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from tailrace.emulator.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.build import FunctionOptions, build_function
+from tailrace.emulator.deployment.policy_sources import apply_policy
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.faults.fault import RUNTIME, Fault
 from tailrace.emulator.faults.plan import check_fault
@@ -17,8 +18,7 @@ from tailrace.emulator.function import FunctionConfig, Invocation
 from tailrace.emulator.instruments import Instruments
 from tailrace.emulator.invocations import new_invocation
 from tailrace.emulator.machine.effects import ReportInit
-from tailrace.emulator.policy_sources import apply_policy
-from tailrace.emulator.telemetry_log import TelemetryEntry
+from tailrace.emulator.telemetry.log import TelemetryEntry
 from tailrace.emulator.transcript import Transcript
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import ConfigError, EnvironmentEndedError, TailraceError, UsageError

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tailrace.emulator.telemetry_log import TelemetryEntry
+from tailrace.emulator.telemetry.log import TelemetryEntry
 from tailrace.testing.waiting import until
 
 _PLATFORM = "platform"

@@ -11,7 +11,7 @@ from tailrace.cli.figures import bar, duration, shortened, size
 from tailrace.cli.story import FrozenPart, InitPart, InvokePart, ShutdownPart, Story
 from tailrace.cli.waterfall import waterfall
 from tailrace.emulator.function import Answer, Report
-from tailrace.emulator.telemetry_log import TelemetryCounts
+from tailrace.emulator.telemetry.log import TelemetryCounts
 
 
 def invocation(

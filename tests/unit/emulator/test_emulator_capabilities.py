@@ -15,7 +15,7 @@ from tailrace.emulator.capabilities import (
     is_usable,
     judge,
 )
-from tailrace.emulator.cgroups import CPU, MEMORY
+from tailrace.emulator.limits.cgroups import CPU, MEMORY
 from tailrace.emulator.machine_look import look, read_settings
 
 BEST = MachineFacts(

@@ -15,7 +15,7 @@ from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.function import Answer, ExtensionFile, FunctionConfig, Report
 from tailrace.emulator.invocations import new_invocation
 from tailrace.emulator.machine import effects, facts
-from tailrace.emulator.process_environment import extension_variables
+from tailrace.emulator.processes.process_environment import extension_variables
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentEndedError, EnvironmentStartError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.emulator import procfs, subreaper
 from tailrace.emulator.linux import require_linux
+from tailrace.emulator.processes import procfs, subreaper
 from tailrace.emulator.steady_clock import SteadyClock
 from tailrace.emulator.workspace import Workspace, clean_up, runtime_dir
 from tailrace.errors import EnvironmentStartError

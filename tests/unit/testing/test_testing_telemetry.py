@@ -5,7 +5,7 @@ import re
 import pytest
 
 from support.telemetry import done, line, report, started
-from tailrace.emulator.telemetry_log import TelemetryEntry
+from tailrace.emulator.telemetry.log import TelemetryEntry
 from tailrace.testing.telemetry import Telemetry
 from tailrace.testing.waiting import ConditionNotMetError
 

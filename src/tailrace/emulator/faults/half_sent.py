@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from tailrace.emulator.machine.effects import PostTelemetry
-from tailrace.emulator.telemetry_address import LOOPBACK, describe, parse_address
+from tailrace.emulator.telemetry.address import LOOPBACK, describe, parse_address
 
 
 async def send_half(post: PostTelemetry, halfway: Callable[[], None]) -> str:

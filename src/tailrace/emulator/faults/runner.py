@@ -14,7 +14,7 @@ from tailrace.emulator.machine.facts import Fact
 
 
 class Processes(Protocol):
-    """What controls the environment's processes: see `tailrace.emulator.sandbox`."""
+    """What controls the environment's processes: see `tailrace.emulator.processes.sandbox`."""
 
     def signal(self, name: str, generation: int, signal_name: str) -> None: ...
 
@@ -23,7 +23,7 @@ class Processes(Protocol):
 
 
 class Api(Protocol):
-    """What serves the in-sandbox API: see `tailrace.emulator.api_server`."""
+    """What serves the in-sandbox API: see `tailrace.emulator.servers.api_server`."""
 
     @property
     def address(self) -> str: ...

@@ -14,13 +14,13 @@ from tailrace.emulator.faults.half_sent import send_half
 from tailrace.emulator.machine import facts
 from tailrace.emulator.machine.effects import PostTelemetry
 from tailrace.emulator.machine.facts import TelemetryAnswered
-from tailrace.emulator.telemetry_address import describe
+from tailrace.emulator.telemetry.address import describe
 
 _RESET = "connection reset by peer"
 
 
 class Sender(Protocol):
-    """What delivers: see `tailrace.emulator.telemetry_sender`."""
+    """What delivers: see `tailrace.emulator.telemetry.sender`."""
 
     def post(self, effect: PostTelemetry) -> None: ...
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from tailrace.emulator.deployment.places import RUNTIME, RUNTIME_FILES
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.isolation.first_process import GID, UID, USER
 from tailrace.emulator.isolation.layout import LAYERS, TASK, Layout
 from tailrace.emulator.isolation.mounts import Mount
 from tailrace.emulator.isolation.namespace import NamespaceRefusedError, Namespaces, NamespaceStarter
-from tailrace.emulator.places import RUNTIME, RUNTIME_FILES
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentStartError
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import tailrace
-from tailrace.emulator import subreaper
 from tailrace.emulator.isolation.first_process import AS_CALLER, MAX_PACKET_BYTES, OWN_USER
 from tailrace.emulator.isolation.layout import Layout
 from tailrace.emulator.isolation.starting import Attach, ExitHandler, ProcessStartError, start_error
+from tailrace.emulator.processes import subreaper
 from tailrace.errors import EnvironmentStartError
 
 _CREDENTIALS = struct.Struct("3i")

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tailrace.emulator import procfs
 from tailrace.emulator.isolation.starting import Attach, ExitHandler, start_error
+from tailrace.emulator.processes import procfs
 
 
 @dataclass(slots=True, eq=False)

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from support.namespaces import needs_namespaces
-from tailrace.emulator import procfs
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.isolation.choice import choose
 from tailrace.emulator.isolation.level import AUTO, NAMESPACE, PROCESS, Isolation
 from tailrace.emulator.isolation.mounts import Mount, is_hidden, read_mount
 from tailrace.emulator.isolation.namespace import NamespaceRefusedError, Namespaces
 from tailrace.emulator.isolation.settling import settle
+from tailrace.emulator.processes import procfs
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import UsageError
 

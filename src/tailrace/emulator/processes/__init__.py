@@ -1,0 +1,1 @@
+"""Processes of an environment: started, heard, stopped, continued, found and ended."""
