@@ -108,7 +108,7 @@ def test_a_plan_is_read_from_its_file(tmp_path: Path) -> None:
         ),
         (
             '[[fault]]\nwhat = "telemetry-reset"\ncount = 2',
-            r"count: is not a key of a fault; it belongs into when = \{ count",
+            r"key: .count. is not one of a fault; it belongs into when = \{ count",
         ),
         (
             '[[fault]]\nwhat = "kill"\nprocess = "a"\nsignal = "SIGSTOP"',

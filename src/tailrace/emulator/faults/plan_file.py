@@ -64,7 +64,7 @@ def _read_fault(table: Mapping[str, Any]) -> Fault:
     for key in ("at", "probability", "count"):
         if key in table:
             inside = "moment" if key == "at" else key
-            raise ConfigError(key, "is not a key of a fault", f"it belongs into when = {{ {inside} = ... }}")
+            raise ConfigError("key", f'"{key}" is not one of a fault', f"it belongs into when = {{ {inside} = ... }}")
     rest = {key: value for key, value in table.items() if key != "when"}
     kind = KINDS.get(str(table["what"]))
     return Fault(**rest, **_when(table.get("when", ""), kind.moment if kind else ""))
