@@ -24,6 +24,9 @@ _TABLES = ("destinations", "http_headers", "mask")
 KEYS = tuple(name.removeprefix(PREFIX).lower() for name in SETTINGS if name != CONFIG_FILE)
 """Every key of the top level: the variables' names in lower case, without what they begin with."""
 
+TOP_LEVEL = (*KEYS, *_NOT_OURS)
+"""All that may stand at the top level of a file that serves the agent and the emulator."""
+
 
 class ConfigFile:
     """A file as it was found: its `path`, its plain values as a `layer`, and its `tables`."""
@@ -55,7 +58,9 @@ def load_config_file(path: str, environ: Mapping[str, str]) -> ConfigFile:
                 values[variable] = _plain(variable, value, place, environ)
                 places[variable] = place
             elif key not in _NOT_OURS:
-                raise ConfigError(place, f"there is no such key{suggestion(key, KEYS)}", f"known: {', '.join(KEYS)}")
+                raise ConfigError(
+                    place, f"there is no such key{suggestion(key, TOP_LEVEL)}", f"known: {', '.join(KEYS)}"
+                )
         except ConfigError as problem:
             tables.problems.append(problem)
             tables.masks_unknown = tables.masks_unknown or "mask" in key.lower()

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tailrace.config.file import KEYS, TOP_LEVEL, shown_key
+from tailrace.config.wording import suggestion
 from tailrace.emulator.machine.policy import Policy
 from tailrace.errors import ConfigError
 
@@ -46,7 +48,12 @@ def apply_policy(values: Mapping[str, object]) -> Policy:
 
 
 def _table(file: Path) -> Mapping[str, object]:
-    emulator = _object(_document(file).get(_TABLE, {}), file, _TABLE)
+    document = _document(file)
+    for key in document:
+        if key not in TOP_LEVEL:
+            hint = f"the emulator's is [{_TABLE}.{_POLICY}]; the agent's are {', '.join(KEYS)}"
+            raise ConfigError(f"{file}: {shown_key(key)}", f"no such key or table{suggestion(key, TOP_LEVEL)}", hint)
+    emulator = _object(document.get(_TABLE, {}), file, _TABLE)
     for key in emulator:
         if key != _POLICY:
             raise ConfigError(f"{file}: [{_TABLE}] {key}", "no such key", f"there is [{_TABLE}.{_POLICY}]")

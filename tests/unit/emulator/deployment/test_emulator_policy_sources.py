@@ -23,7 +23,7 @@ def test_without_anything_the_defaults_hold() -> None:
 
 def test_the_file_of_the_current_directory_is_read_and_an_assignment_comes_after_it() -> None:
     Path("tailrace.toml").write_text(
-        "[sampling]\nratio = 0.5\n\n[emulator.policy]\ninit_timeout_ms = 300\nbill_init = false\n"
+        'types = ["function"]\n\n[http_headers]\nX-A = "b"\n\n[[mask]]\nrule = "email"\n\n[emulator.policy]\ninit_timeout_ms = 300\nbill_init = false\n'
         "telemetry_retry_delays_ms = [1, 2]\n"
     )
     expected = Policy(init_timeout_ms=300, bill_init=False, telemetry_retry_delays_ms=(1, 2))
@@ -46,6 +46,15 @@ def test_another_file_may_be_named_and_then_holds_alone(tmp_path: Path) -> None:
         ("[emulator]\npolicy = 3\n", "emulator.policy: 3 is not a table; write [emulator.policy]"),
         ("emulator = 3\n", "emulator: 3 is not a table; write [emulator]"),
         ("[emulator]\npolicies = 3\n", "[emulator] policies: no such key; there is [emulator.policy]"),
+        (
+            "[emulatr.policy]\nbill_init = false\n",
+            'emulatr: no such key or table (did you mean "emulator"?); the emulator\'s',
+        ),
+        ("[[destination]]\nurl = 'stdout:'\n", 'destination: no such key or table (did you mean "destinations"?)'),
+        (
+            "quite_other = 1\n",
+            "quite_other: no such key or table; the emulator's is [emulator.policy]; the agent's are",
+        ),
         ("[emulator.policy\n", "is not TOML: Expected"),
         (b"\xff", "is not UTF-8 text"),
     ],
