@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 _REMEMBERED = 64  # invocations that late lines may still belong to
+_LOOKED_AT = 8  # of those that have ended: which of them ran when a line was written
 
 
 class Attributor:
@@ -18,7 +19,8 @@ class Attributor:
 
     Platform events name their request themselves. A function's line belongs to the invocation between whose
     platform.start and platform.runtimeDone it came. The pipes of the function are slower than the platform's own
-    events: a line that comes after runtimeDone, but is not later by its own time, still belongs to it.
+    events: a line that comes after runtimeDone, but is not later by its own time, still belongs to it. A batch that
+    comes twice brings lines of invocations before that one: they belong to whichever ran at their time, or to none.
     A line that names a request itself (see `own_request_id`) belongs to that where there was such an invocation: the
     member may also be the customer's word for something else, and then order knows better. Everything else stays
     without.
@@ -26,13 +28,14 @@ class Attributor:
     `concurrent` is for environments that run several invocations at once: there order says nothing.
     """
 
-    __slots__ = ("_concurrent", "_current", "_done", "_done_time", "_start_time", "_started")
+    __slots__ = ("_concurrent", "_current", "_done", "_done_time", "_ended", "_start_time", "_started")
 
     def __init__(self, concurrent: bool = False) -> None:
         self._concurrent = concurrent
         self._current: str | None = None
         self._start_time = ""
-        self._started: dict[str, None] = {}
+        self._started: dict[str, str] = {}  # and when
+        self._ended: list[tuple[str, str, str]] = []  # from when to when the last ones ran
         self._done: str | None = None
         self._done_time = ""
 
@@ -52,10 +55,9 @@ class Attributor:
             return
         if record.type == "platform.start":
             self._current = record.request_id
-            self._started[record.request_id] = None
+            self._start_time = self._started[record.request_id] = normal_time(record.time) or ""
             if len(self._started) > _REMEMBERED:
                 del self._started[next(iter(self._started))]
-            self._start_time = normal_time(record.time) or ""
         elif record.type == "platform.runtimeDone":
             self._end(record.request_id, normal_time(record.time) or "")
         elif record.type == "platform.report" and record.request_id == self._current:
@@ -63,6 +65,8 @@ class Attributor:
             self._end(record.request_id, normal_time(record.time) or "")
 
     def _end(self, request_id: str, time: str) -> None:
+        self._ended.append((request_id, self._started.get(request_id, ""), time))
+        del self._ended[:-_LOOKED_AT]
         self._done = request_id
         self._done_time = time
         self._current = None
@@ -73,9 +77,9 @@ class Attributor:
             return self._current
         time = normal_time(time) or ""
         belongs_to_done = time != "" and time <= self._done_time
-        if self._current is None:
-            return self._done if belongs_to_done else None
-        return self._done if belongs_to_done and time < self._start_time else self._current
+        if belongs_to_done and (self._current is None or time < self._start_time):
+            return next((ended for ended, start, end in reversed(self._ended) if start <= time <= end), None)
+        return self._current
 
 
 # How runtimes and the libraries around them call it, in JSON lines (lambda-platform.md 8).

@@ -59,6 +59,33 @@ def test_a_straggler_belongs_to_the_invocation_before_if_it_is_not_later() -> No
     ) == ["a", "a", "a", "a", None, "a", "b", "a", "b", "b"]
 
 
+def test_lines_of_a_batch_that_comes_twice_belong_to_whichever_ran_when_they_were_written() -> None:
+    batch = [("a", "02"), ("a", "03"), ("b", "12"), ("b", "13")]
+    records = [platform("platform.start", "a", "01")]
+    for _ in range(2):
+        records += [line(second=second) for _, second in batch[:2]]
+        records += [platform("platform.runtimeDone", "a", "04"), platform("platform.start", "b", "11")]
+        records += [line(second=second) for _, second in batch[2:]]
+        records += [platform("platform.runtimeDone", "b", "14")]
+    records += [platform("platform.start", "c", "21"), line(second="02"), line(second="12"), line(second="22")]
+
+    of_lines = [owner for record, owner in zip(records, stamped(*records), strict=True) if record.type == "function"]
+    assert of_lines == ["a", "a", "b", "b"] * 2 + ["a", "b", "c"]
+
+
+def test_a_late_line_of_a_time_when_nothing_ran_belongs_to_nobody() -> None:
+    assert (
+        stamped(
+            platform("platform.start", "a", "01"),
+            platform("platform.runtimeDone", "a", "03"),
+            platform("platform.start", "b", "11"),
+            platform("platform.runtimeDone", "b", "13"),
+            line(second="07"),
+        )[-1]
+        is None
+    )
+
+
 def test_times_without_decimals_compare_as_those_with() -> None:
     straggler = line()
     straggler.time = "2026-11-20T21:00:03Z"
