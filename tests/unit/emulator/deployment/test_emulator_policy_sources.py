@@ -23,7 +23,8 @@ def test_without_anything_the_defaults_hold() -> None:
 
 def test_the_file_of_the_current_directory_is_read_and_an_assignment_comes_after_it() -> None:
     Path("tailrace.toml").write_text(
-        'types = ["function"]\n\n[http_headers]\nX-A = "b"\n\n[[mask]]\nrule = "email"\n\n[emulator.policy]\ninit_timeout_ms = 300\nbill_init = false\n'
+        'types = ["function"]\n\n[http_headers]\nX-A = "b"\n\n[[mask]]\nrule = "email"\n\n'
+        "[emulator.policy]\ninit_timeout_ms = 300\nbill_init = false\n"
         "telemetry_retry_delays_ms = [1, 2]\n"
     )
     expected = Policy(init_timeout_ms=300, bill_init=False, telemetry_retry_delays_ms=(1, 2))

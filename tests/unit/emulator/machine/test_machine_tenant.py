@@ -40,6 +40,18 @@ def test_without_a_tenant_nothing_is_said_of_one() -> None:
     assert runtime_api.TENANT_ID not in str(world.responses)
 
 
+def test_a_tenant_named_to_a_function_that_does_not_isolate_them_is_passed_on() -> None:
+    world = World()
+    world.cold_start()
+    for tenant_id in ("a", "b"):
+        request_id = world.invoke(tenant_id=tenant_id)
+        (to_runtime,) = world.of(fx.Respond, world.last)
+        assert dict(to_runtime.headers)[runtime_api.TENANT_ID] == tenant_id
+        world.finish(request_id)
+        assert world.record("platform.report")["tenantId"] == tenant_id
+    assert [report.status for report in world.reports()] == ["success", "success"]
+
+
 def test_an_environment_serves_one_tenant_for_life() -> None:
     world = World(tenant_isolation=True)
     world.cold_start()
