@@ -32,7 +32,7 @@ from tailrace.emulator.telemetry.sender import TelemetrySender
 from tailrace.emulator.timers import Timers
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import EnvironmentEndedError, EnvironmentStartError
-from tailrace.protocol import runtime_api
+from tailrace.protocol import extensions_api, runtime_api
 
 _FINISH_LIMIT_S = 2.0
 _SHUTDOWN_LIMIT_S = 10.0
@@ -220,7 +220,7 @@ class ExecutionEnvironment:
             self._timers.clear()
             self._memory_watch.stop()
             if not self._ended.done():
-                self._ended.set_result("failure")
+                self._ended.set_result(extensions_api.FAILURE)
             self._queue.fail_all(EnvironmentEndedError("the execution environment has ended"))
             try:
                 await self._sandbox.close()
@@ -297,7 +297,7 @@ class ExecutionEnvironment:
         if not self._init_ended.done():
             self._init_ended.set_exception(error)
         if not self._ended.done():
-            self._ended.set_result("failure")
+            self._ended.set_result(extensions_api.FAILURE)
 
     def _http_happened(self, fact: facts.HttpRequested | facts.HttpAbandoned) -> None:
         self._sandbox.drain()

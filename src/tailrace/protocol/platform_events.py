@@ -34,10 +34,8 @@ EXTENSION = "extension"
 
 SUCCESS, FAILURE, ERROR, TIMEOUT = "success", "failure", "error", "timeout"
 STATUSES = (SUCCESS, FAILURE, ERROR, TIMEOUT)
-ON_DEMAND = "on-demand"
-INITIALIZATION_TYPES = (ON_DEMAND, "provisioned-concurrency", "snap-start", "lambda-managed-instances")
+ON_DEMAND, PROVISIONED_CONCURRENCY = "on-demand", "provisioned-concurrency"
 PHASE_INIT, PHASE_INVOKE = "init", "invoke"
-PHASES = (PHASE_INIT, PHASE_INVOKE, "snap-start")
 SUBSCRIBED = "Subscribed"
 
 SLOW_CONSUMER = "Some logs were dropped because the downstream consumer is slower than the logs production rate"
@@ -148,34 +146,6 @@ def report(
         metrics["initDurationMs"] = init_duration_ms
     members: Record = {"requestId": request_id} | _present({"tenantId": tenant_id}) | {"metrics": metrics}
     return members | _present({"spans": list(spans), "tracing": tracing}) | _outcome(status, error_type)
-
-
-def restore_start(
-    function_name: str,
-    function_version: str,
-    runtime_version: str = "",
-    runtime_version_arn: str = "",
-    instance_id: str = "",
-    instance_max_memory_mb: int = 0,
-) -> Record:
-    return _present(
-        {
-            "runtimeVersion": runtime_version,
-            "runtimeVersionArn": runtime_version_arn,
-            "functionName": function_name,
-            "functionVersion": function_version,
-            "instanceId": instance_id,
-            "instanceMaxMemory": instance_max_memory_mb,
-        }
-    )
-
-
-def restore_runtime_done(status: str, error_type: str = "") -> Record:
-    return _outcome(status, error_type)
-
-
-def restore_report(status: str, duration_ms: float, error_type: str = "") -> Record:
-    return _outcome(status, error_type) | {"metrics": {"durationMs": duration_ms}}
 
 
 def extension_state(name: str, state: str, events: Iterable[str], error_type: str = "") -> Record:

@@ -1,13 +1,8 @@
-"""The Runtime API as data: paths, headers, limits, refusals, and both directions of `next` (lambda-platform.md 3)."""
+"""The Runtime API as data: paths, headers, limits, refusals, and what `next` answers (lambda-platform.md 3)."""
 
 from __future__ import annotations
 
-from tailrace.errors import ProtocolError
 from tailrace.protocol.replies import CONTENT_TYPE, JSON, ApiError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ROOT = "/2018-06-01"
 PING = ROOT + "/ping"
@@ -100,28 +95,6 @@ class NextEvent:
             (CONTENT_TYPE, self.content_type or JSON),
         )
         return tuple((name, header_text(value)) for name, value in pairs if value)
-
-
-def decode_next(headers: Iterable[tuple[str, str]], body: bytes) -> NextEvent:
-    """Read what `next` answered. Raises `ProtocolError` where the id or the deadline is missing or odd."""
-    found = {name.lower(): value for name, value in headers}
-    request_id = found.get(REQUEST_ID.lower(), "")
-    deadline = found.get(DEADLINE_MS.lower(), "")
-    if not request_id:
-        raise ProtocolError(f"the answer to next has no {REQUEST_ID} header")
-    if not (deadline.isascii() and deadline.isdigit()):
-        raise ProtocolError(f"{DEADLINE_MS} is {deadline!r}, not a whole number of milliseconds")
-    return NextEvent(
-        request_id,
-        int(deadline),
-        found.get(INVOKED_ARN.lower(), ""),
-        body,
-        found.get(TRACE_ID.lower(), ""),
-        found.get(CLIENT_CONTEXT.lower(), ""),
-        found.get(COGNITO_IDENTITY.lower(), ""),
-        found.get(CONTENT_TYPE.lower(), JSON),
-        found.get(TENANT_ID.lower(), ""),
-    )
 
 
 def header_text(value: str) -> str:

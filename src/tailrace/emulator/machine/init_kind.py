@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tailrace.emulator.function import FunctionConfig
-
-ON_DEMAND = "on-demand"
+from tailrace.protocol.platform_events import ON_DEMAND
 
 _PROVISIONED_LEAST_MS = 130_000
 _PROVISIONED_MOST_MS = 900_000

@@ -10,6 +10,7 @@ from typing import Any
 
 from tailrace.emulator.machine.choice import Choice, choice
 from tailrace.errors import ConfigError
+from tailrace.protocol.platform_events import ON_DEMAND, PROVISIONED_CONCURRENCY
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,10 @@ class Policy:
 
     # init and billing
     initialization_type: str = choice(
-        "on-demand",
+        ON_DEMAND,
         "how the environment came to be: provisioned ones are initialised ahead, with minutes to spare and unbilled",
         "lambda-platform.md 1.3, 4.8",
-        allowed=("on-demand", "provisioned-concurrency"),
+        allowed=(ON_DEMAND, PROVISIONED_CONCURRENCY),
     )
     init_timeout_ms: int = choice(
         10_000, "time for an on-demand init before it is given up and repeated", "lambda-platform.md 4.2", least=1

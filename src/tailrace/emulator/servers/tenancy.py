@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tailrace.emulator.machine.init_kind import ON_DEMAND
 from tailrace.emulator.machine.policy import Policy
 from tailrace.errors import UsageError
+from tailrace.protocol.platform_events import ON_DEMAND
 
 TENANT_ID = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
 ALLOWED = f"1 to 256 characters of the pattern {TENANT_ID.pattern}"
