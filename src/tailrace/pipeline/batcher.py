@@ -234,17 +234,21 @@ class Batcher:
         """
         size = len(entry.data) + SEPARATOR_BYTES
         sealed: Sequence[Sealed] = ()
-        if self._parts and (self.n_bytes + size > self._max_bytes or self._hour_changes(entry.time, arrived)):
+        time = entry.time
+        # The plain comparison of the hour comes first: this is done for every record.
+        if self._parts and (
+            self.n_bytes + size > self._max_bytes
+            or (self._by_hour and time[:13] != self._hour and (normal_time(time) or arrived)[:13] != self._hour)
+        ):
             sealed = self.seal()
         if not self._parts:
-            self._open(entry.time, now_s, arrived)
+            self._open(time, now_s, arrived)
         if entry.seq != self._next_seq:
             self._runs.append((len(self._parts), entry.seq))
         self._next_seq = entry.seq + 1
-        time = entry.time[:_SAME_TIME]
-        if time != self._time:
-            self._time = time
-            self._times.append((len(self._parts), entry.time))
+        if time[:_SAME_TIME] != self._time:
+            self._time = time[:_SAME_TIME]
+            self._times.append((len(self._parts), time))
         self._parts.append(entry.data)
         self.n_bytes += size
         if len(self._parts) >= self._max_records or self.n_bytes >= self._max_bytes:
@@ -284,10 +288,6 @@ class Batcher:
         self._times = []
         self._time = ""
         self._next_seq = -1
-
-    def _hour_changes(self, time: str, arrived: str) -> bool:
-        # the plain comparison comes first: it is made for every record
-        return self._by_hour and time[:13] != self._hour and (normal_time(time) or arrived)[:13] != self._hour
 
 
 def pack(entries: Sequence[Entry], limits: Limits, arrived: str) -> list[Sealed]:

@@ -103,6 +103,7 @@ class Sender(SendQueue):
         rested = not self._ready and not self._batcher
         sealed = len(self._ready)
         largest_bytes = self._limits.max_bytes - SEPARATOR_BYTES
+        add = self._batcher.add
         too_large: list[Entry] = []
         too_many: list[Entry] = []
         cut = 0
@@ -112,11 +113,12 @@ class Sender(SendQueue):
             cut += entry is not whole
             if size > largest_bytes:
                 too_large.append(entry)
-            elif not self._make_room(size):
+            elif self.held_bytes + size > self._max_bytes and not self._make_room(size):
                 too_many.append(entry)
             else:
                 self.held_bytes += size
-                self._admit(self._batcher.add(entry, now_s, arrived))
+                if full := add(entry, now_s, arrived):
+                    self._admit(full)
         accepted = len(entries) - len(too_large) - len(too_many)
         self.accepted += accepted
         notices = self._refused(too_large, too_many, arrived) + self._cut(cut)

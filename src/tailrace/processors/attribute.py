@@ -104,6 +104,8 @@ def own_request_id(event: object) -> str | None:
 
 
 def _of_text(line: str) -> str | None:
+    if line.find("\t", 0, _HEAD_CHARACTERS) < 0:
+        return None  # most lines; the rest is worth the pieces
     fields = line[:_HEAD_CHARACTERS].split("\t", 3)
     if len(fields) < 4:
         return None

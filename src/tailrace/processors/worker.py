@@ -116,15 +116,18 @@ class Worker:
             self._fanout.drop(1, INTERNAL_ERROR)  # how many records it held nobody knows now
             raise
         first = self._ledger.next_seqs(len(split.events))
+        stamp, masker = self._attributor.stamp, self._masker
+        takes_function = "function" not in self._unwanted
         wanted: list[Record] = []
         unwanted = 0
         for seq, event in enumerate(split.events, first):
             record = Record(seq, event.time, event.type, event.value, event.raw)
             try:
-                self._attributor.stamp(record)
-                is_wanted = self._is_wanted(record)
-                if is_wanted and self._masker is not None:
-                    self._masker.mask(record)
+                stamp(record)
+                # most are the function's
+                is_wanted = takes_function if record.type == "function" else self._is_wanted(record)
+                if is_wanted and masker is not None:
+                    masker.mask(record)
             except Exception as error:  # noqa: BLE001 - a fault of ours may cost this event, not its neighbours
                 self._fanout.drop(1, INTERNAL_ERROR)
                 self._diagnostics("error", "event could not be processed", reason=type(error).__name__)
@@ -142,8 +145,6 @@ class Worker:
             self._lose(UNPARSABLE, "telemetry body is not JSON from some place on", split.unparsable_bytes)
 
     def _is_wanted(self, record: Record) -> bool:
-        if record.type == "function":  # most are
-            return "function" not in self._unwanted
         return record.type.partition(".")[0] not in self._unwanted and not is_own_line(record)
 
     def _offer(self, records: list[Record]) -> None:

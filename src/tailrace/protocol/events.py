@@ -232,6 +232,22 @@ def request_id_of(value: object) -> str | None:
     return request_id if isinstance(request_id, str) and request_id else None
 
 
+_MEMBERS_KEPT = 16
+_members: dict[tuple[str | None, str], str] = {}
+
+
+def _same_members(request_id: str | None, function_name: str) -> str:
+    """What all lines of an invocation have in common, up to the number: written once, for it is written often."""
+    text = _members.get((request_id, function_name))
+    if text is None:
+        requested = "null" if request_id is None else quote(request_id)
+        text = f'"requestId":{requested},"functionName":{quote(function_name)},"seq":'
+        if len(_members) >= _MEMBERS_KEPT:
+            _members.clear()
+        _members[request_id, function_name] = text
+    return text
+
+
 def line_of(raw: str | None, event: object, request_id: str | None, function_name: str, seq: int) -> bytes:
     """One NDJSON line, without its line break: the event's own text with our three members added at its end.
 
@@ -243,11 +259,11 @@ def line_of(raw: str | None, event: object, request_id: str | None, function_nam
         raw = dumps(event)
     known = event if isinstance(event, dict) else None
     body = f'{{"record":{raw}' if known is None else raw[:-1]
-    requested = "null" if request_id is None else quote(request_id)
     if not known or ("requestId" not in known and "functionName" not in known and "seq" not in known):
         comma = "," if known is None or known else ""
-        text = f'{body}{comma}"requestId":{requested},"functionName":{quote(function_name)},"seq":{seq}}}'
+        text = f"{body}{comma}{_same_members(request_id, function_name)}{seq}}}"
     else:
+        requested = "null" if request_id is None else quote(request_id)
         added = {"requestId": requested, "functionName": quote(function_name), "seq": str(seq)}
         text = body + "".join([f',"{name}":{own}' for name, own in added.items() if name not in known]) + "}"
     return text.encode("utf-8", "backslashreplace")

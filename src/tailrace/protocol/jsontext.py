@@ -118,9 +118,14 @@ def depth_is_within(body: bytes, limit: int) -> bool:
 
     Sound for malformed text too: what a scanner can reach before its error is measured as it would read it.
     """
-    if body.count(b"{") + body.count(b"[") <= limit:
+    # To look for what is to be replaced costs next to nothing, and mostly it is not there.
+    if b"\\\\" in body:
+        body = body.replace(b"\\\\", b"")
+    if b'\\"' in body:
+        body = body.replace(b'\\"', b"")
+    structure = body.translate(None, _NOT_STRUCTURE)
+    if structure.count(b"{") + structure.count(b"[") <= limit:
         return True
-    structure = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
     # two quotes side by side leave what lies inside strings and what lies outside as they are
     outside_strings = structure.replace(b'""', b"").split(b'"')[::2]
     brackets = b"".join(outside_strings).translate(None, _NOT_BRACKETS)
