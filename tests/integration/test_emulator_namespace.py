@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,55 @@ def test_code_layers_and_root_cannot_be_written_to_and_this_machine_is_not_chang
     before = sorted(Path("/var").iterdir()), sorted(Path("/").iterdir())
     run(scenario())
     assert (sorted(Path("/var").iterdir()), sorted(Path("/").iterdir())) == before
+
+
+def test_nothing_of_this_machine_can_be_written_to_with_whatever_rights(tmp_path: Path) -> None:
+    """As on Lambda: who is root here could change this machine otherwise."""
+    out = tmp_path / "out"
+    out.mkdir()
+    folders = ["/etc", "/root", "/home", "/usr", "/usr/bin", "/var/tmp", "/var/lib", "/run", "/sys", "/dev"]
+    folders = [folder for folder in folders if Path(folder).is_dir() and os.access(folder, os.X_OK)]
+    expressions = {folder: f"attempt(touch, '{folder}/tailrace-was-here')" for folder in folders}
+
+    async def scenario(level: str) -> None:
+        async with environment(tmp_path, LOOK, isolation=level, mounts=[str(out)]) as (env, _):
+            assert await ask(env, **expressions) == dict.fromkeys(folders, "Read-only file system")
+            assert await ask(
+                env,
+                hosts="attempt(touch, '/etc/hosts')",
+                tmp="attempt(touch, '/tmp/x')",
+                out=f"attempt(touch, '{out}/x')",
+                null="attempt(touch, '/dev/null')",
+                oneself="attempt(touch, '/proc/self/oom_score_adj')",
+            ) == {"hosts": "Read-only file system", **dict.fromkeys(["tmp", "out", "null", "oneself"], "done")}
+
+    for level in ("auto", "namespace"):
+        run(scenario(level))
+    assert not any(Path(folder, "tailrace-was-here").exists() for folder in folders)
+
+
+def test_shared_memory_is_there(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with environment(tmp_path, LOOK, isolation="namespace") as (env, _):
+            made = "__import__('multiprocessing.shared_memory').shared_memory.SharedMemory(create=True, size=9)"
+            assert await ask(env, size=f"(lambda m: [m.size >= 9, m.close(), m.unlink()][0])({made})") == {"size": True}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("level", ["auto", "namespace"])
+def test_the_folder_of_a_destination_can_be_written_to_though_all_around_it_cannot(tmp_path: Path, level: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        variables = {"TAILRACE_DESTINATIONS": f"file://{name}/logs"}
+
+        async def scenario() -> None:
+            async with environment(tmp_path, LOOK, isolation=level, variables=variables) as (env, _):
+                assert await ask(
+                    env, logs=f"attempt(touch, '{name}/logs/new')", beside=f"attempt(touch, '{name}/new')"
+                ) == {"logs": "done", "beside": "Read-only file system"}
+
+        run(scenario())
+        assert sorted(Path(name).rglob("new")) == [Path(name, "logs", "new")]
 
 
 def test_tmp_has_its_size_survives_a_reset_and_is_gone_with_the_environment(tmp_path: Path) -> None:

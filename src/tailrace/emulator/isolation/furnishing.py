@@ -52,7 +52,8 @@ def make_layout(config: FunctionConfig, opt_dir: Path, etc: Mapping[str, Path], 
     for extension in config.extensions:
         if not extension.path.is_relative_to(opt_dir):
             layout.keep_visible(extension.path)
-            layout.show(Mount(extension.path.resolve(), f"{LAYERS}/extensions/{extension.name}"))
+            at = f"{LAYERS}/extensions/{extension.name}"
+            layout.show(Mount(extension.path.resolve(), at, read_only=True))
     for program in [*_paths_in(config.runtime_command), *config.runtime_files]:
         if not program.is_relative_to(opt_dir):
             layout.keep_visible(program)

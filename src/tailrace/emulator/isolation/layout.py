@@ -3,7 +3,7 @@
 A layout is a list of steps for the namespaces' first process, made without touching anything. The root is a new
 file system in memory: every folder of this machine's root is bound into it, `/var` is taken apart likewise, and
 `/opt`, `/var/task` and `/tmp` are the environment's own. So no place needs to exist on this machine, and nothing on
-it is changed.
+it is changed: as on Lambda all is read-only but `/tmp`, and what is shown to be written to.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from tailrace.errors import UsageError
 TASK, LAYERS, TMP = "/var/task", "/opt", "/tmp"  # noqa: S108 - the sandbox's, not files of ours
 _OWN_FILES = ("hosts", "passwd", "group")
 _MAX_LINKS = 40
+_READ_ONLY_KINDS = {"/proc": "", "/dev": "read-only"}
+"""What is not read-only with all that is mounted below: processes set things in `/proc`, and `/dev/shm` is shared
+memory. Devices can be written to wherever they lie."""
 
 
 class Layout:
@@ -48,11 +51,17 @@ class Layout:
                 self.steps.append(("link", path, str(entry.readlink())))
             elif entry.is_dir():
                 self._make("folder", path)
-                self.steps.append(("bind", path, path))
+                self._bind_from_machine(path)
             elif entry.is_file():
                 self._make("file", path)
-                self.steps.append(("bind", path, path))
+                self._bind_from_machine(path)
             self._shown[path] = entry
+
+    def _bind_from_machine(self, path: str) -> None:
+        self.steps.append(("bind", path, path))
+        kind = _READ_ONLY_KINDS.get(path, "tree-read-only")
+        if kind:
+            self.steps.append((kind, path))
 
     def add_function(self, code_dir: Path, opt_dir: Path, tmp_mb: int) -> None:
         """Code and layers, which nobody may write to, and `/tmp` with its size."""
@@ -68,7 +77,7 @@ class Layout:
     def add_etc(self, files: Mapping[str, Path]) -> None:
         """Files of `/etc` that are the environment's own, by name."""
         for name, source in files.items():
-            self.show(Mount(source, f"/etc/{name}"))
+            self.show(Mount(source, f"/etc/{name}", read_only=True))
 
     def add_links(self, links: Mapping[str, str]) -> None:
         """Symbolic links where this machine has nothing: path and where it leads."""
@@ -94,19 +103,25 @@ class Layout:
                 f"{mount.target} does not exist, and {place.parent} is this machine's",
                 "make it, or choose a place below /tmp or /opt",
             )
-        elif place.samefile(mount.source) and not mount.read_only:
-            return
         self.steps.append(("bind", mount.target, str(mount.source)))
         if mount.read_only:
             self.steps.append(("tree-read-only", mount.target))
         self._shown[mount.target] = mount.source
 
     def keep_visible(self, program: Path) -> None:
-        """Where a program, or a link on the way to it, would be hidden, show it with the folder that it belongs to."""
+        """Where a program, or a link on the way to it, would be hidden, show it with the folder that it belongs to.
+
+        Read-only: on Lambda it lies in `/opt` or `/var/task`, or is the platform's.
+        """
         for path in _hops(program):
             if is_hidden(path) and path.exists():
                 home = _home(path)
-                self.show(Mount(home.resolve(), str(home)))
+                if not self._is_shown(home):
+                    self.show(Mount(home.resolve(), str(home), read_only=True))
+
+    def _is_shown(self, path: Path) -> bool:
+        source = self._source_of(str(path))
+        return source is not None and source.exists() and source.samefile(path)
 
     # inside
 

@@ -11,7 +11,9 @@ from tailrace.errors import UsageError
 HIDDEN = ("/tmp", "/opt", "/var/task")  # noqa: S108 - the sandbox's own folders, not files of ours
 """Where an environment has its own files, in place of this machine's."""
 
-_NOT_TARGETS = frozenset({"/", "/proc", "/sys", "/dev", "/etc", "/var", *HIDDEN})
+NOT_TARGETS = frozenset({"/", "/proc", "/sys", "/dev", "/etc", "/var", *HIDDEN})
+"""Places that can be shown in parts only."""
+
 _FORM = "write SRC, SRC:DST or SRC:DST:ro"
 
 
@@ -47,6 +49,6 @@ def read_mount(text: str) -> Mount:
 def _checked(target: str) -> str:
     if not target.startswith("/"):
         raise UsageError("--mount", f'the target "{target}" is not an absolute path', _FORM)
-    if target in _NOT_TARGETS:
+    if target in NOT_TARGETS:
         raise UsageError("--mount", f"{target} as a whole is the environment's own", "name a place below it")
     return target

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from tailrace.emulator.function import FunctionConfig
 from tailrace.emulator.isolation.choice import choose
 from tailrace.emulator.isolation.level import PROCESS
-from tailrace.emulator.isolation.mounts import HIDDEN, Mount, is_hidden, read_mount
+from tailrace.emulator.isolation.mounts import HIDDEN, NOT_TARGETS, Mount, is_hidden, read_mount
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import UsageError
 
@@ -30,10 +30,10 @@ def begin(requested: str, workspace: Workspace) -> None:
 def settle(config: FunctionConfig, workspace: Workspace, requested: str, mounts: Sequence[str]) -> FunctionConfig:
     """The function with its isolation and its mounts.
 
-    Under `auto`, what the function's variables name below this machine's `/tmp`, the folders of ``file://``
-    destinations, and the Python that runs us, stay visible: what ran without namespaces shall run. Whoever asks for
-    `namespace` says himself what is shown. Raises `UsageError` for what is not allowed here or would be lost with the
-    environment.
+    The folders of ``file://`` destinations can be written to, where all else but `/tmp` is read-only. Under `auto`,
+    those in hidden places too, what the function's variables name below this machine's `/tmp`, and the Python that
+    runs us, stay visible: what ran without namespaces shall run. Whoever asks for `namespace` says himself what is
+    shown of hidden places. Raises `UsageError` for what is not allowed here or would be lost with the environment.
     """
     given = tuple(map(read_mount, mounts))
     isolation = choose(requested, None if requested == PROCESS else workspace.begin_namespaces())
@@ -41,8 +41,15 @@ def settle(config: FunctionConfig, workspace: Workspace, requested: str, mounts:
         _refuse_moved(given)
     elif isolation.is_chosen:
         _refuse_hidden_targets(config, given)
+        given = (*_visible_targets(config), *given)
     else:
-        given = (*_own_python(), *_destination_mounts(config), *_variable_mounts(config), *given)
+        given = (
+            *_own_python(),
+            *_visible_targets(config),
+            *_destination_mounts(config),
+            *_variable_mounts(config),
+            *given,
+        )
     return replace(config, isolation=isolation, mounts=given)
 
 
@@ -54,19 +61,39 @@ def _refuse_moved(mounts: Sequence[Mount]) -> None:
 
 
 def _file_targets(config: FunctionConfig) -> Iterator[tuple[str, str, str]]:
-    """Each ``file://`` destination in a place that is hidden: its variable, as it was written, and its folder."""
+    """Each ``file://`` destination: its variable, as it was written, and its folder."""
     for variable in _TARGETS:
         for word in config.environment.get(variable, "").split():
             with contextlib.suppress(ValueError):
                 url = urlsplit(word)
                 folder = os.path.normpath(unquote(url.path or "/"))
-                if url.scheme == "file" and (is_hidden(folder) or folder in HIDDEN):
+                if url.scheme == "file":
                     yield variable, f"file://{url.path}", folder
+
+
+def _hidden_targets(config: FunctionConfig) -> Iterator[tuple[str, str, str]]:
+    return (target for target in _file_targets(config) if is_hidden(target[2]) or target[2] in HIDDEN)
+
+
+def _visible_targets(config: FunctionConfig) -> Iterator[Mount]:
+    """The folders of destinations that are seen inside as here, at the place that links on the way lead to."""
+    for _, _, folder in _file_targets(config):
+        path = Path(folder).resolve()
+        if is_hidden(folder) or {folder, str(path)} & NOT_TARGETS:
+            continue  # the agent says that it cannot write there
+        _make_if_allowed(path)
+        if path.is_dir():
+            yield Mount(path, str(path))
+
+
+def _make_if_allowed(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # the agent says that it cannot write there
+        folder.mkdir(parents=True)
 
 
 def _refuse_hidden_targets(config: FunctionConfig, mounts: Sequence[Mount]) -> None:
     shown = [mount.target for mount in mounts if not mount.read_only]
-    for variable, written, folder in _file_targets(config):
+    for variable, written, folder in _hidden_targets(config):
         if not any(f"{folder}/".startswith(f"{target}/") for target in shown):
             raise _hidden_target(variable, written, folder)
 
@@ -81,16 +108,15 @@ def _own_python() -> Iterator[Mount]:
     """Programs of a project name the interpreter of its virtual environment, whatever they are written in."""
     for folder in dict.fromkeys((sys.prefix, sys.base_prefix)):
         if is_hidden(folder):
-            yield Mount(Path(folder).resolve(), folder)
+            yield Mount(Path(folder).resolve(), folder, read_only=True)
 
 
 def _destination_mounts(config: FunctionConfig) -> Iterator[Mount]:
-    for variable, written, folder in _file_targets(config):
+    for variable, written, folder in _hidden_targets(config):
         if folder in HIDDEN:
             raise _hidden_target(variable, written, folder)
         path = Path(folder)
-        with contextlib.suppress(OSError):  # the agent says that it cannot write there
-            path.mkdir(parents=True)
+        _make_if_allowed(path)
         if path.exists():
             yield Mount(path.resolve(), folder)
 

@@ -146,9 +146,37 @@ def test_where_it_exists_or_the_place_is_the_environments_own_a_mount_is_made(
     assert found[bound + 1] == ("tree-read-only", target)
 
 
-def test_what_is_visible_already_is_not_bound_again(machine: Path) -> None:
+def test_this_machine_is_read_only_before_anything_of_the_environments_is_mounted(
+    tmp_path: Path, machine: Path
+) -> None:
+    (machine / "etc" / "hosts").unlink()
+    found = steps(machine, config(tmp_path))
+    own = found.index(("bind", "/var/task", str(tmp_path / "code")))
+    for at, step in enumerate(found[:own]):
+        if step[0] == "bind":
+            after = found[at + 1]
+            expected = {"/proc": "folder", "/dev": "read-only"}.get(step[1], "tree-read-only")
+            assert after[0] == expected, step
+            assert expected == "folder" or after[1] == step[1]
+    assert ("tree-read-only", "/etc/hosts") in found[own:]
+
+
+def test_what_is_visible_is_mounted_once_more_to_be_written_to(machine: Path) -> None:
     layout = Layout(machine)
     layout.add_machine(own_in_etc=False)
     before = list(layout.steps)
     layout.show(Mount(machine / "home" / "me", "/home/me"))
+    assert layout.steps == [*before, ("bind", "/home/me", str(machine / "home" / "me"))]
+
+
+def test_what_is_kept_visible_is_read_only_and_shown_once(tmp_path: Path, machine: Path) -> None:
+    program = tmp_path / "ext" / "watcher"
+    program.parent.mkdir()
+    program.write_text("")
+    layout = Layout(machine)
+    layout.keep_visible(program)
+    home = str(program.parent)
+    assert layout.steps[-2:] == [("bind", home, home), ("tree-read-only", home)]
+    before = list(layout.steps)
+    layout.keep_visible(program)
     assert layout.steps == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_auto_keeps_visible_what_variables_and_destinations_name_below_tmp(
 ) -> None:
     (tmp_path / "ca.pem").write_text("")
     variables = {
-        "TAILRACE_DESTINATIONS": f"stdout: file://{tmp_path}/logs?compress=gzip file:///home/you/logs https://h/x",
+        "TAILRACE_DESTINATIONS": f"stdout: file://{tmp_path}/logs?compress=gzip https://h/x",
         "SSL_CERT_FILE": f"{tmp_path}/ca.pem",
         "SEARCH": f"/usr/lib:{tmp_path}/new",
         "OTHER": "/tmp:/tmp/not-there:/opt:/tmpx/y",
@@ -109,7 +110,9 @@ def test_auto_keeps_a_hidden_virtual_environment_visible_for_programs_that_name_
 ) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setattr(sys, "base_prefix", "/usr")
-    assert settle(function(tmp_path), workspace, AUTO, ()).mounts == (Mount(tmp_path, str(tmp_path)),)
+    assert settle(function(tmp_path), workspace, AUTO, ()).mounts == (
+        Mount(tmp_path, str(tmp_path), read_only=True),
+    )
     assert settle(function(tmp_path), workspace, NAMESPACE, ()).mounts == ()
 
 
@@ -132,6 +135,28 @@ def test_a_destination_below_a_mount_is_fine_unless_that_is_read_only(tmp_path: 
     assert settle(target, workspace, NAMESPACE, [str(tmp_path)]).mounts == (Mount(tmp_path, str(tmp_path)),)
     with pytest.raises(UsageError, match="vanishes with it"):
         settle(target, workspace, NAMESPACE, [f"{tmp_path}:ro"])
+
+
+@needs_namespaces
+@pytest.mark.usefixtures("visible_python")
+@pytest.mark.parametrize("level", [AUTO, NAMESPACE])
+def test_a_destination_that_is_seen_as_here_can_be_written_to_at_every_level(
+    tmp_path: Path, workspace: Workspace, level: str
+) -> None:
+    """Below a folder of this machine that no environment has of its own, by its name or by a link."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        visible = Path(name)
+        (visible / "link").symlink_to(visible / "real")
+        (visible / "real").mkdir()
+        variables = {
+            "TAILRACE_DESTINATIONS": f"file://{visible}/new/deep file://{visible}/link?rotate=1h file:///proc/x",
+            "TAILRACE_DEAD_LETTER": f"file://{visible}/dead file:/// file:///etc file:///proc",
+        }
+        settled = settle(function(tmp_path, **variables), workspace, level, ())
+        assert [(mount.source, mount.target) for mount in settled.mounts] == [
+            (visible / place, f"{visible}/{place}") for place in ("new/deep", "real", "dead")
+        ]
+        assert not any(mount.read_only for mount in settled.mounts)
 
 
 @needs_namespaces
