@@ -144,6 +144,7 @@ def test_any_extension_and_any_runtime_can_be_watched(lambda_environment: StartE
         code=function_folder(tmp_path, ""),
         bootstrap=shell_runtime(tmp_path),
         extensions=[extension.path],
+        mounts=[str(extension.out)],
         freeze=False,
         log_format="json",
     )

@@ -75,6 +75,11 @@ def function_folder(tmp_path: Path, source: str) -> Path:
     return folder
 
 
+def folders_to_write_to(extensions: Sequence[Path]) -> list[str]:
+    """Mounts for what lies beside extensions to be written to: all else is read-only in namespaces."""
+    return [str(folder) for path in extensions for folder in path.parent.glob("*-out")]
+
+
 @asynccontextmanager
 async def environment(
     tmp_path: Path,
@@ -90,10 +95,12 @@ async def environment(
     start: bool = True,
     machine_factory: MachineFactory = make_machine,
     isolation: str = "auto",
+    mounts: Sequence[str] = (),
     **more: Any,
 ) -> AsyncIterator[tuple[ExecutionEnvironment, Story]]:
     """An environment of a function whose module is `source`, initialised unless told otherwise. `more` are options of
-    the function. It freezes at once, so that what is frozen does not depend on the clock."""
+    the function. It freezes at once, so that what is frozen does not depend on the clock. What extensions write to
+    folders of theirs that end in ``-out`` is seen by the test."""
     parent = tmp_path / "environments"
     parent.mkdir(exist_ok=True)
     options = FunctionOptions(
@@ -107,6 +114,7 @@ async def environment(
         freeze=freeze,
         log_format=log_format,
         isolation=isolation,
+        mounts=[*mounts, *folders_to_write_to(extensions)],
         **{"policy": Policy(freeze_after_ms=0)} | more,
     )
     story = Story()

@@ -43,7 +43,7 @@ class Layout:
             self._add_entries(f"/{name}", without={"task"} if name == "var" else set(_OWN_FILES))
 
     def _add_entries(self, folder: str, without: set[str]) -> None:
-        for entry in sorted(self._at(folder).iterdir()):
+        for entry in sorted(self._at(folder).iterdir(), key=_proc_first):
             if entry.name in without:
                 continue
             path = str(PurePosixPath(folder, entry.name))
@@ -147,6 +147,11 @@ class Layout:
         self.steps.append((kind, path))
         if kind == "folder":
             self._folders.add(path)
+
+
+def _proc_first(entry: Path) -> tuple[bool, str]:
+    """What is mounted below a folder is read there."""
+    return entry.name != "proc", entry.name
 
 
 def _hops(program: Path) -> Iterator[Path]:

@@ -110,9 +110,7 @@ def test_auto_keeps_a_hidden_virtual_environment_visible_for_programs_that_name_
 ) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setattr(sys, "base_prefix", "/usr")
-    assert settle(function(tmp_path), workspace, AUTO, ()).mounts == (
-        Mount(tmp_path, str(tmp_path), read_only=True),
-    )
+    assert settle(function(tmp_path), workspace, AUTO, ()).mounts == (Mount(tmp_path, str(tmp_path), read_only=True),)
     assert settle(function(tmp_path), workspace, NAMESPACE, ()).mounts == ()
 
 
