@@ -30,8 +30,8 @@ AT_NEXT = {
     "tailrace.agent.lambda_api",
     "tailrace.agent.start",
 }
-# From the standard library, once the pipeline stands: the JSON scanner in C.
-WHEN_IT_STANDS = {"_json"}
+# From the standard library, once the pipeline stands: the JSON scanner in C, and the switch of the garbage collector.
+WHEN_IT_STANDS = {"_json", "gc"}
 # After the first delivery: nothing more for a folder; for a signed request the hashes, wherever this Python has them.
 AFTER_A_FOLDER = WHEN_IT_STANDS
 AFTER_S3 = AFTER_A_FOLDER | {"_hashlib", "_hmac", "_sha2", "_sha256", "binascii"}

@@ -44,6 +44,7 @@ def test_it_starts_with_nothing_but_the_api_and_a_path_in_its_environment(
             assert registered_name(api) == "tailrace"
             environment = Path(f"/proc/{process.pid}/environ").read_bytes()
             assert b"MALLOC_ARENA_MAX=1\0" in environment
+            assert b"LC_ALL=C\0" in environment
             arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
             assert arguments[1:5] == [b"-I", b"-S", b"-E", b"-B"]
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import posix
 import sys
 
@@ -48,6 +49,9 @@ SNAP_START = "snap-start"
 # How long a thread computes before it lets another run (the default is 5 ms). While the worker decodes, the listener
 # has an answer to give and the senders a request to write: both are short, and somebody waits for them.
 TURN_S = 0.001
+# After how many new objects it is looked for circles among them (the default is 700). A telemetry post makes some
+# thousands, none of them in a circle.
+LOOK_FOR_CIRCLES_AFTER = 20_000
 # Said by the fast start already, which is who has to listen.
 SAID_AT_START = ("TAILRACE_LISTEN_HOST",)
 
@@ -56,6 +60,7 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
     """The agent as the process's environment wants it, with its threads running. `register_reply` is the body of the
     answer to register, `telemetry` says whether the platform will send any, to `listener`."""
     sys.setswitchinterval(TURN_S)
+    gc.set_threshold(LOOK_FOR_CIRCLES_AFTER)
     environ = {_text(name): _text(value) for name, value in posix.environ.items()}
     clock = SystemClock()
     output = LineOutput(write_standard_output, clock)

@@ -137,10 +137,11 @@ class Exporter:
 
     def offer(self, records: Sequence[Record]) -> None:
         """Take records in and count them. Never waits for the destination."""
+        encode, resource = self._destination.encode_record, self._resource
         entries = []
         for record in records:
             try:
-                data = self._destination.encode_record(record, self._resource)
+                data = encode(record, resource)
             except Exception as error:  # noqa: BLE001 - a fault in one destination's code may cost its record, nothing else
                 self._row.receive()
                 self._row.drop(1, ledger.INTERNAL_ERROR)
