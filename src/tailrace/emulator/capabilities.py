@@ -220,7 +220,7 @@ def _event_loop(machine: MachineFacts) -> Iterator[Finding]:
     if machine.has_uvloop:
         yield Finding("event loop", OK, "uvloop")
     else:
-        remedy = f"for faster invocations: {machine.executable} -m pip install 'tailrace[fast]'"
+        remedy = f"for faster invocations: {machine.executable} -m pip install uvloop"
         yield Finding("event loop", LIMITED, "asyncio's own", remedy)
 
 

@@ -26,10 +26,13 @@ class TerminatedError(BaseException):
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's where it is installed; None for asyncio's own."""
+    """uvloop's, or None for asyncio's own where uvloop cannot be loaded.
+
+    Loading it takes some 10 ms, so only what runs an environment asks for it.
+    """
     try:
-        import uvloop  # type: ignore[import-not-found,unused-ignore]  # optional: the extra "fast"
-    except ImportError:
+        import uvloop
+    except ImportError:  # no wheel for this machine and no compiler: slower invocations are no reason to refuse them
         return None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory

@@ -70,7 +70,7 @@ def test_what_every_function_needs_is_missing(change: dict[str, object], name: s
         ({"node_client": ""}, "node", "npm install aws-lambda-ric"),
         ({"node_client": "", "node_version": ""}, "node", "only functions in Node.js need it"),
         ({"free_bytes": 100 << 20}, "folder", "a function may write 512 MB"),
-        ({"has_uvloop": False}, "event loop", "'tailrace[fast]'"),
+        ({"has_uvloop": False}, "event loop", "pip install uvloop"),
         ({"has_shared_memory_sizes": False}, "memory used", "Linux 4.14"),
     ],
 )
