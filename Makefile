@@ -24,6 +24,7 @@ test: ## run the whole test suite
 test-slow: ## the tests that take minutes or need what pip or npm fetch
 	@$(SETUP) run demo dev
 	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest --hypothesis-profile=thorough --timeout=900 tests/unit
 
 conformance: ## the checklist as a table: every row, in memory, with real processes, and on AWS's own emulator
 	@$(SETUP) run demo dev

@@ -37,8 +37,16 @@ sys.exit(code)
 """A small process between: what a process is started from counts as its own memory."""
 
 
-@pytest.mark.parametrize("agent", [False, True])
-@pytest.mark.parametrize("what", ["lines", "line", "binary"])
+@pytest.mark.parametrize(
+    ("what", "agent"),
+    [
+        ("lines", True),
+        *[
+            pytest.param(what, agent, marks=pytest.mark.slow)
+            for what, agent in [("lines", False), ("line", False), ("line", True), ("binary", False), ("binary", True)]
+        ],
+    ],
+)
 def test_a_hundred_megabytes_take_little_memory_and_the_end_is_there(tmp_path: Path, what: str, agent: bool) -> None:
     code = write_function(tmp_path / "code", PRINT)
     arguments = ["run", "app.handler", "--code", code, "--json", "--event", json.dumps(what), "--timeout", "90"]
@@ -59,5 +67,7 @@ def test_a_hundred_megabytes_take_little_memory_and_the_end_is_there(tmp_path: P
     assert sum(map(len, invocation["logs"])) <= 8 * 1_048_576
     assert invocation["logsLeftOut"] > 0
     assert document["telemetryLeftOut"] > 0
-    if what == "lines" and not agent:
-        assert len(invocation["logs"]) + invocation["logsLeftOut"] == 100 * 100 + 4  # START, the end, END and REPORT
+    if what == "lines":
+        written = 100 * 100 + 4  # START, the end, END and REPORT
+        told = len(invocation["logs"]) + invocation["logsLeftOut"]
+        assert told == written if not agent else told >= written

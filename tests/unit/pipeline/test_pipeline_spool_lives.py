@@ -9,9 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.spool_lives import Life
 from tailrace.clock import ManualClock
 from tailrace.pipeline.ledger import RowSnapshot
@@ -303,7 +304,7 @@ class Story:
 
 
 @given(st.lists(STEPS, max_size=40), st.integers(1, 6), st.sampled_from([150, 400, 5000]))
-@settings(max_examples=150, deadline=None)
+@examples(60)
 def test_any_story_of_processes_ends_with_every_record_accounted_for_once(
     steps: list[tuple[str, int]], max_records: int, queue_max_bytes: int
 ) -> None:

@@ -8,9 +8,10 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from tailrace.emulator.deployment.archives import Target, unpack_zip
 from tailrace.errors import UsageError
 
@@ -38,7 +39,7 @@ def pack(path: Path, entries: list[tuple[str, str | None]]) -> Path:
     return path
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(st.lists(ENTRIES, min_size=1, max_size=3))
 @example([[("a", "/../opt")]])
 @example([[("a", "//opt/b")]])

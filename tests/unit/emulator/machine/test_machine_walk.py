@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.machine_promises import check, finish
 from support.machine_states import REQUEST, http_facts
 from support.machine_world import World, ext
@@ -144,7 +145,7 @@ functions = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(st.lists(actions, min_size=20, max_size=60), policies, functions)
 def test_whatever_happens_the_promises_hold(
     walk: list[tuple[str, Any]], policy: Policy, function: dict[str, Any]
