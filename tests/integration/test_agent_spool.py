@@ -18,7 +18,7 @@ from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.invocations import new_invocation
 from tailrace.packaging.cache import plain_layer
 
-# Lines of about a kilobyte: `lines` of them, then perhaps SIGKILL for the agent, when so many lie on its disk, or no end.
+# Lines of about a kilobyte: `lines` of them, then perhaps no end, or SIGKILL for the agent when enough is on its disk.
 FUNCTION = """
 import os, pathlib, signal, time
 def handler(event, context):
