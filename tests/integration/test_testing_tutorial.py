@@ -16,6 +16,7 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run what the page tells to type, with this interpreter's programs first."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     variables["PYTEST_ADDOPTS"] = "-p no:hypothesispytest"  # not its users' business, and half a second a run
+    variables["PYTEST_DEBUG_TEMPROOT"] = str(folder)  # else each run clears away what other runs have left
     variables["PATH"] = f"{Path(sys.executable).parent}:{variables['PATH']}"
     command = f"set -e\n{command}"
     return subprocess.run(
