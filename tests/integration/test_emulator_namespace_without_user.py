@@ -44,6 +44,7 @@ SEEN = {
     "capabilities": "{line.split()[1] for line in open('/proc/self/status') if line[:6] in ('CapPrm', 'CapEff')}.pop()",
     "pids": "[name for name in os.listdir('/proc') if name.isdigit()]",
     "task": "touch('/var/task/app.py')",
+    "machine": "[touch(f'{folder}/tailrace-was-here') for folder in ('/usr', '/etc', '/var/tmp', '/sys', '/dev')]",
     "tmp": "os.listdir('/tmp')",
     "mount": "subprocess.run(['/bin/mount', '-t', 'tmpfs', 'none', '/mnt'], capture_output=True).returncode != 0",
 }
@@ -51,6 +52,7 @@ LAMBDAS_PLACES = {
     "capabilities": "0000000000000000",
     "pids": ["1", "2"],
     "task": "Read-only file system",
+    "machine": ["Read-only file system"] * 5,
     "tmp": SHOWN_IN_TMP,
     "mount": True,
 }
