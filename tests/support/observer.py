@@ -6,6 +6,7 @@ It imports nothing that the interpreter has not loaded already.
 """
 
 import _signal  # type: ignore[import-not-found]  # the stubs know only its wrapper, which would be one more module
+import _thread
 import posix
 import sys
 
@@ -19,10 +20,18 @@ def note(name: str) -> None:
     posix.rename(path + ".part", path)
 
 
+def note_when_asked() -> None:
+    """On a thread of its own: a handler runs when the main thread wakes up, and that one waits for events."""
+    while True:
+        _signal.sigwait((_signal.SIGUSR1,))
+        note("now")
+
+
 folder, stub = sys.argv[1], sys.argv[7]
 sys.argv[:] = ["-c", *sys.argv[8:]]
 note("bare")
-_signal.signal(_signal.SIGUSR1, lambda *_: note("now"))
+_signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGUSR1,))
+_thread.start_new_thread(note_when_asked, ())
 sys.path.insert(0, sys.argv[1])
 
 from tailrace.agent.start import FastStart  # noqa: E402 - after the path
