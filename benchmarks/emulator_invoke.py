@@ -4,8 +4,9 @@
 
 A client on one connection invokes one function, one call after the other. The function echoes its event: once with the
 real Python client (awslambdaric), once with the smallest runtime there is (C, where a compiler is installed). Ours runs
-with an extension that is subscribed to all telemetry; AWS's emulator has no telemetry, so it runs without. The servers
-take turns, round by round; compare inside a run only. With `--install` pip fetches AWS's emulator when it is not there.
+with an extension that is subscribed to all telemetry; AWS's emulator has no telemetry, so it runs without. What an
+event loop in Python needs for the exchanges alone is measured beside them. The servers take turns, round by round;
+compare inside a run only. With `--install` pip fetches AWS's emulator when it is not there.
 """
 
 from __future__ import annotations
@@ -143,6 +144,9 @@ def servers(runtime: tuple[str, ...], folder: Path, extension: Path, rie: Path |
     late = ("--env", "BENCHMARK_EVENTS=SHUTDOWN")
     yield Server("all telemetry, no INVOKE events", (*serve, *chosen, *subscribed, *late))
     yield Server("tailrace, no extension", (*serve, *chosen))
+    floor = (sys.executable, str(HERE / "emulator_floor.py"), "{port}")
+    yield Server("floor: the same exchanges, bare", (*floor, "--extension", str(extension), "--", *runtime))
+    yield Server("floor, no extension", (*floor, "--", *runtime))
 
 
 def compare(title: str, found: Iterator[Server], folder: Path, arguments: argparse.Namespace) -> None:

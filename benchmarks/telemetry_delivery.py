@@ -24,6 +24,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailrace.emulator import run_loop
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.function import ExtensionFile, FunctionConfig
 from tailrace.emulator.invocations import new_invocation
@@ -155,7 +156,7 @@ def in_a_process_of_its_own(arguments: argparse.Namespace, subscribers: int) -> 
 def measure(subscribers: int, arguments: argparse.Namespace) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory(prefix="tailrace-benchmark-") as folder:
         config = function(Path(folder), subscribers, arguments.records, "JSON" if arguments.json else "Text")
-        return asyncio.run(asyncio.wait_for(run(config, record=arguments.record), LIMIT_S))
+        return run_loop.run(asyncio.wait_for(run(config, record=arguments.record), LIMIT_S))
 
 
 async def run(config: FunctionConfig, *, record: bool) -> tuple[float, float, float]:

@@ -10,6 +10,7 @@ from tailrace.emulator.deployment import places
 from tailrace.emulator.isolation.level import Isolation
 from tailrace.emulator.isolation.mounts import Mount
 from tailrace.emulator.machine.policy import Policy
+from tailrace.emulator.plain_value import plain_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class FunctionConfig:
         return f"arn:aws:lambda:{self.region}:{self.account_id}:function:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class Invocation:
     """One call from outside. `client_context` is decoded JSON text, `cognito_identity` is JSON text, `trace_header` an
     X-Ray header value, `tenant_id` the caller's tenant. What is not known is empty."""
@@ -101,7 +102,7 @@ class Invocation:
     tenant_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class Answer:
     """What the invoker gets. `function_error` is empty on success, else `Unhandled`."""
 
@@ -111,7 +112,7 @@ class Answer:
     content_type: str = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class Report:
     """The figures of one finished invocation, as in its REPORT line (lambda-platform.md 8.1)."""
 

@@ -8,9 +8,10 @@ from typing import Protocol
 from tailrace.emulator.faults.effects import ReportFault
 from tailrace.emulator.function import Answer, Invocation, Report
 from tailrace.emulator.machine.effects import ReportInit, WriteLog
+from tailrace.emulator.plain_value import plain_value
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class InvocationResult:
     """One finished invocation: what the invoker got, its figures, and its lines of the log stream in order.
 

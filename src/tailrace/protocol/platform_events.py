@@ -58,7 +58,10 @@ def tracing(header: str, span_id: str = "") -> Record | None:
     """A TraceContext for an X-Ray header, or None where there is none."""
     if not header:
         return None
-    return _present({"spanId": span_id, "type": TRACE_TYPE, "value": header})
+    members: Record = {"spanId": span_id} if span_id else {}
+    members["type"] = TRACE_TYPE
+    members["value"] = header
+    return members
 
 
 def span(name: str, start: str, duration_ms: float) -> Record:
@@ -101,7 +104,11 @@ def init_report(
 
 def start(request_id: str, version: str, tracing: Record | None = None, tenant_id: str = "") -> Record:
     members: Record = {"requestId": request_id, "version": version}
-    return members | _present({"tracing": tracing, "tenantId": tenant_id})
+    if tracing:
+        members["tracing"] = tracing
+    if tenant_id:
+        members["tenantId"] = tenant_id
+    return members
 
 
 def runtime_done(
@@ -114,13 +121,14 @@ def runtime_done(
     tracing: Record | None = None,
     tenant_id: str = "",
 ) -> Record:
-    members: Record = {"requestId": request_id, "status": status} | _present({"tenantId": tenant_id})
-    return (
-        members
-        | _present({"errorType": error_type})
-        | {"metrics": {"durationMs": duration_ms, "producedBytes": produced_bytes}}
-        | _present({"spans": list(spans), "tracing": tracing})
-    )
+    members: Record = {"requestId": request_id, "status": status}
+    if tenant_id:
+        members["tenantId"] = tenant_id
+    if error_type:
+        members["errorType"] = error_type
+    members["metrics"] = {"durationMs": duration_ms, "producedBytes": produced_bytes}
+    _add_context(members, spans, tracing)
+    return members
 
 
 def report(
@@ -144,8 +152,15 @@ def report(
     }
     if init_duration_ms is not None:
         metrics["initDurationMs"] = init_duration_ms
-    members: Record = {"requestId": request_id} | _present({"tenantId": tenant_id}) | {"metrics": metrics}
-    return members | _present({"spans": list(spans), "tracing": tracing}) | _outcome(status, error_type)
+    members: Record = {"requestId": request_id}
+    if tenant_id:
+        members["tenantId"] = tenant_id
+    members["metrics"] = metrics
+    _add_context(members, spans, tracing)
+    members["status"] = status
+    if error_type:
+        members["errorType"] = error_type
+    return members
 
 
 def extension_state(name: str, state: str, events: Iterable[str], error_type: str = "") -> Record:
@@ -162,9 +177,11 @@ def logs_dropped(reason: str, dropped_records: int, dropped_bytes: int) -> Recor
     return {"reason": reason, "droppedRecords": dropped_records, "droppedBytes": dropped_bytes}
 
 
-def _outcome(status: str, error_type: str) -> Record:
-    members: Record = {"status": status}
-    return members | _present({"errorType": error_type})
+def _add_context(members: Record, spans: Sequence[Record], tracing: Record | None) -> None:
+    if spans:
+        members["spans"] = list(spans)
+    if tracing:
+        members["tracing"] = tracing
 
 
 def _present(members: Mapping[str, object]) -> Record:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tailrace.emulator.function import Answer, Report
+from tailrace.emulator.plain_value import plain_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class SignalProcess:
     signal: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class Respond:
     """Answer an exchange of the in-sandbox API. Exchanges whose client is gone are ignored by the driver."""
 
@@ -36,7 +37,7 @@ class Respond:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class SetTimer:
     """Tell the machine when `at_ns` has come. A timer of the same name is replaced."""
 
@@ -44,14 +45,14 @@ class SetTimer:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class CancelTimer:
     """Forget a timer. Unknown names are ignored."""
 
     timer: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class PostTelemetry:
     """Send a batch to a subscriber: `uri` as it subscribed, or ``tcp://sandbox.localdomain:PORT``; the driver maps the
     sandbox's host names to loopback. Over HTTP it is sent by `method`.
@@ -83,31 +84,31 @@ class AbandonTelemetry:
     delivery: int
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class Freeze:
     """Stop every process of the environment."""
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class Thaw:
     """Let every process of the environment go on."""
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class AnswerInvoker:
     """Give the invoker its answer. Comes before the invocation has ended for the platform."""
 
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class CloseInvocation:
     """The invocation has ended for the platform; its figures are final."""
 
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class WriteLog:
     """One line of the function's log stream. `source` is ``platform``, ``function`` or ``extension``.
 
@@ -120,7 +121,7 @@ class WriteLog:
     process: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class PublishEvent:
     """A telemetry event came into being, whether or not anybody subscribed to its kind.
 
@@ -133,7 +134,7 @@ class PublishEvent:
     owed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class QueueEvent:
     """A published event is owed to a subscriber in the form of its schema. It may yet be dropped or lost."""
 
@@ -142,7 +143,7 @@ class QueueEvent:
     event: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class ConfirmDelivery:
     """A subscriber acknowledged these events."""
 

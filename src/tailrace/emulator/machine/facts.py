@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tailrace.emulator.faults.fault import Fault
 from tailrace.emulator.function import Invocation
+from tailrace.emulator.plain_value import plain_value
 
 RUNTIME = "runtime"
 """The name of the runtime's process. Extensions' processes bear the base name of their file, prefixed ``ext:``."""
@@ -22,7 +23,7 @@ class InitRequested:
     """The environment shall be initialised now, ahead of or together with a first invocation."""
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class InvokeRequested:
     """Somebody outside calls the function. The driver offers one invocation at a time, whatever the state."""
 
@@ -34,7 +35,7 @@ class ShutdownRequested:
     """The environment shall end (reason ``spindown``)."""
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class HttpRequested:
     """A request reached the in-sandbox API. Header names are lower case; `path` is without query.
 
@@ -90,7 +91,7 @@ class LineWritten:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class LinesWritten:
     """A process wrote several whole lines, one after the other."""
 
@@ -107,7 +108,7 @@ class SubscriberConnected:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class TelemetryAnswered:
     """A `PostTelemetry` was answered (over TCP: its last byte was taken), or failed: `status` is 0 then and `error`
     says how."""
@@ -117,14 +118,14 @@ class TelemetryAnswered:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class TimerFired:
     """The time of a `SetTimer` has come."""
 
     timer: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class MemoryMeasured:
     """The process tree's proportional set size just now. The machine keeps the peak."""
 

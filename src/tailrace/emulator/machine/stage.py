@@ -23,7 +23,7 @@ class Stage:
         self._armed: dict[str, int] = {}
         self._standing: dict[str, int] = {}
         self._still: tuple[str, ...] = ()
-        self._last_text = (-1, "")
+        self._last_second = (-1, "")
 
     def emit(self, effect: Effect) -> None:
         self._effects.append(effect)
@@ -38,10 +38,10 @@ class Stage:
 
     def time_text(self, at_ns: int | None = None) -> str:
         """`at_ns`, or now, as telemetry events write it."""
-        at_ms = (self.now_ns if at_ns is None else at_ns) // NS_PER_MS
-        if at_ms != self._last_text[0]:
-            self._last_text = (at_ms, rfc3339_ms(at_ms / 1000))
-        return self._last_text[1]
+        second, at_ms = divmod((self.now_ns if at_ns is None else at_ns) // NS_PER_MS, 1000)
+        if second != self._last_second[0]:
+            self._last_second = (second, rfc3339_ms(second)[: -len("000Z")])
+        return f"{self._last_second[1]}{at_ms:03}Z"
 
     def set_timer(self, timer: str, delay_ms: float) -> None:
         """Arm `timer` to fire in `delay_ms`; one of the same name is replaced."""

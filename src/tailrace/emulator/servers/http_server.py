@@ -8,12 +8,14 @@ import functools
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Protocol, cast
 
 import httptools
+
+from tailrace.emulator.plain_value import plain_value
+from tailrace.emulator.servers.known_heads import KnownHeads
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """What is kept of a request's body. More than any limit of the APIs, which refuse it by their own rules."""
@@ -31,7 +33,7 @@ _BACKLOG = 128
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class Request:
     """A whole request. Header names are lower case; `target` is as sent, with its query.
 
@@ -41,7 +43,7 @@ class Request:
 
     method: str
     target: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
     truncated: bool
     keep_alive: bool
@@ -89,8 +91,10 @@ class HttpConnection(asyncio.Protocol):
         connections: set[HttpConnection],
         now_ns: Callable[[], int],
         is_cut: Callable[[], bool] = lambda: False,
+        heads: KnownHeads | None = None,
     ) -> None:
         self._handler = handler
+        self._heads = heads or KnownHeads()
         self._is_cut = is_cut
         self._now_ns = now_ns
         self._connections = connections
@@ -104,6 +108,7 @@ class HttpConnection(asyncio.Protocol):
         self._ended = False
         self._in_head = False
         self._in_body = False
+        self._n_messages = 0
         self._start_message()
 
     # asyncio.Protocol
@@ -145,6 +150,10 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
+        is_between_requests = self._keep_alive and not self._in_head and not self._in_body
+        if is_between_requests and self._take_known(data):
+            return
+        self._n_messages = 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -153,6 +162,16 @@ class HttpConnection(asyncio.Protocol):
             self._refuse()
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._answer_and_close(431, b"Request Header Fields Too Large\n")
+        if is_between_requests and self._n_messages == 1 and self._keep_alive:
+            self._heads.learn(data, self._headers)
+
+    def _take_known(self, data: bytes) -> bool:
+        """Whether it was one whole request like one before, which is handed over then."""
+        known = self._heads.read(data)
+        if known is None:
+            return False
+        self._take(Request(*known, truncated=False, keep_alive=True, began_ns=self._now_ns()))
+        return True
 
     def close(self) -> None:
         """Close now; whatever is pending stays unanswered."""
@@ -214,6 +233,7 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             return
+        self._n_messages += 1
         self._deliver(truncated=False)
 
     # the server's side
@@ -262,7 +282,9 @@ class HttpConnection(asyncio.Protocol):
         self._in_body = False
         body, self._body = bytes(self._body), b""
         target = self._url.decode("latin-1")
-        request = Request(self._method, target, self._headers, body, truncated, self._keep_alive, self._began_ns)
+        self._take(Request(self._method, target, self._headers, body, truncated, self._keep_alive, self._began_ns))
+
+    def _take(self, request: Request) -> None:
         if self._current is None:
             self._hand_over(request)
         else:
@@ -355,6 +377,7 @@ class HttpServer:
         self._cuts = 0
         self._cuts_of_new = 0
         self._connections: set[HttpConnection] = set()
+        self._heads = KnownHeads()
 
     async def start(self) -> None:
         """Bind and listen. Raises `OSError` when the port is taken."""
@@ -368,7 +391,7 @@ class HttpServer:
     def _new_connection(self) -> HttpConnection:
         """Called by the loop for each connection accepted; `connection_made` follows in a later turn."""
         cuts = self._cuts_of_new
-        return HttpConnection(self._handler, self._connections, self._now_ns, lambda: cuts != self._cuts)
+        return HttpConnection(self._handler, self._connections, self._now_ns, lambda: cuts != self._cuts, self._heads)
 
     @property
     def port(self) -> int:

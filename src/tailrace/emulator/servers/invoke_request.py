@@ -7,9 +7,9 @@ import binascii
 import functools
 import json
 import re
-from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tailrace.emulator.plain_value import plain_value
 from tailrace.emulator.servers.http_server import Request
 from tailrace.emulator.servers.tenancy import ALLOWED, is_tenant_id
 
@@ -40,7 +40,7 @@ class ServiceError(Exception):
         super().__init__(message)
 
 
-@dataclass(frozen=True, slots=True)
+@plain_value
 class InvokeCall:
     """One call of the Invoke API. `client_context` is the decoded JSON text; `cognito_identity` is JSON text."""
 
