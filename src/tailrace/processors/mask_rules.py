@@ -113,12 +113,14 @@ def _build(spec: MaskSpec) -> KeyRule | PatternRule:
 
 def _in_text(keys: Iterable[str]) -> re.Pattern[str]:
     """A name, perhaps quoted, a sign, and its value: quoted, an object or list to the end of the text (nobody knows
-    where it closes), or the next word, with the scheme before it where it is a header."""
+    where it closes), or the next word, with the scheme before it where it is a header. In JSON that stands in a text
+    of JSON quotes have backslashes before them: there a value goes to the next quote that has as many."""
     names = "|".join(re.escape(key) for key in sorted(keys, key=len, reverse=True))
     return re.compile(
-        rf"(?i)(?<![A-Za-z0-9_-])(?:{names})\\{{0,3}}[\"']?\s{{0,4}}[=:]\s{{0,4}}"
-        r"(\"(?:[^\"\\]|\\.)*|'[^']*|[{\[].*"
-        r"|(?:(?:bearer|basic|digest|token|negotiate)\s{1,4})?[^\s,;&]+)",
+        rf"(?i)(?<![A-Za-z0-9_-])(?:{names})\\{{0,15}}[\"']?\s{{0,20}}[=:]\s{{0,20}}(?:[bru]{{1,2}}(?=[\"']))?"
+        r"(\"(?:[^\"\\]|\\.)*|'(?:[^'\\]|\\.)*|(\\{1,15}[\"'])(?:(?!(?<!\\)\2).)*|[{\[].*"
+        r"|(?:aws4-[a-z0-9-]{1,40}|digest|hawk|oauth)\s[^\r\n]*"  # schemes with a list of parameters
+        r"|(?:(?:bearer|basic|token|negotiate|apikey)\s{1,4})?[^\s,;&]+)",
         re.DOTALL,
     )
 
@@ -127,7 +129,15 @@ def _replaced(text: str, spans: list[tuple[int, int]], replacement: str) -> str:
     pieces = []
     copied = 0
     for start, stop in spans:
-        opening = text[start] if text[start] in "\"'" else ""  # the quote before a value stays, as does the one behind
+        opening = _opening(text, start)  # the quote before a value stays, as does the one behind
         pieces += [text[copied:start], opening, replacement]
         copied = stop
     return "".join([*pieces, text[copied:]])
+
+
+def _opening(text: str, start: int) -> str:
+    """The quote that begins there, with the backslashes before it."""
+    index = start
+    while text.startswith("\\", index):
+        index += 1
+    return text[start : index + 1] if text[index : index + 1] in ('"', "'") else ""

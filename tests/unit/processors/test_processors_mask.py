@@ -66,6 +66,13 @@ PASSWORD = keys("password", "Authorization")
         ("PASSWORD: hunter2, more", "PASSWORD: ***, more"),
         ("password = 'hunter2 is long' x", "password = '***' x"),
         ('x "password": "hun\\"ter2" y', 'x "password": "***" y'),
+        ("x {'password': 'it\\'s hunter2'} y", "x {'password': '***'} y"),
+        ("x {'password': b'hunter2 is long'} y", "x {'password': b'***'} y"),
+        # JSON in a text of JSON, behind other words
+        ('x {"a":"{\\"password\\":\\"hunter2, too\\",\\"n\\":1}"}', 'x {"a":"{\\"password\\":\\"***\\",\\"n\\":1}"}'),
+        ('x \\"password\\":\\"say \\\\\\"hunter2\\\\\\" now\\" y', 'x \\"password\\":\\"***\\" y'),
+        ('x \\\\\\"password\\\\\\": \\\\\\"hunter2 cut', 'x \\\\\\"password\\\\\\": \\\\\\"***'),
+        ("Authorization: AWS4-HMAC-SHA256 Credential=A, Signature=hunter2\nx", "Authorization: ***\nx"),
         ('cut off {"a":1,"password":{"b":["hunter2', 'cut off {"a":1,"password":***'),
         ("Authorization: Bearer hunter2 x", "Authorization: *** x"),
         ("my_password=hunter2", "my_password=hunter2"),
