@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FOLDER_FLAGS = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
-_FILE_FLAGS = posix.O_NOFOLLOW | posix.O_CLOEXEC
+# Without blocking: a pipe that somebody put in a file's place would be waited for without end.
+_FILE_FLAGS = posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK
 _PRIVATE = 0o700
 _OTHERS = 0o077
 _LOCK = "lock"

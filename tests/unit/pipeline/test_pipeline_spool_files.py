@@ -113,3 +113,12 @@ def test_a_full_device_is_an_error() -> None:
             write_all(fd, b"x" * 100, 0)
     finally:
         os.close(fd)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    folder = open_spool_folder(f"{tmp_path}/spool", ["shop"])
+    os.mkfifo(Path(folder.path, "00000001-6bd1a2c3.seg"))
+    assert folder.read("00000001-6bd1a2c3.seg") == b""
+    with pytest.raises(OSError):  # noqa: PT011 - the kernel's word for it varies
+        folder.mark("00000001-6bd1a2c3.seg", [0], 1)
+    folder.close()
