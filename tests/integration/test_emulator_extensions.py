@@ -118,7 +118,8 @@ def test_a_timeout_tells_the_extension_why_and_starts_it_anew(tmp_path: Path) ->
     source = "import time\ndef handler(event, context):\n    while event.get('hang'): time.sleep(1)\n    return 'ok'\n"
 
     async def main() -> None:
-        async with environment(tmp_path, source, extensions=[extension.path], timeout_s=1) as (env, _):
+        # the next invocation has to start all processes within this as well
+        async with environment(tmp_path, source, extensions=[extension.path], timeout_s=3) as (env, _):
             result = await invoke(env, b'{"hang": true}')
             assert json.loads(result.answer.payload)["errorType"] == "Sandbox.Timedout"
             (extension.out / "port").unlink()
