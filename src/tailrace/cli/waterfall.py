@@ -98,8 +98,7 @@ def _invoke_details(part: InvokePart) -> Iterator[tuple[str, str]]:
 
 def result_in_short(part: InvokePart) -> str:
     """The payload, or the error's type and message, on one short line."""
-    document = part.document
-    if part.status != "success" and isinstance(document, dict):
+    if part.status != "success" and isinstance(document := part.document, dict):
         words = [str(document[key]) for key in ("errorType", "errorMessage") if document.get(key)]
         return shortened(": ".join(words), RESULT_WIDTH)
     return shortened(part.answer.payload.decode(errors="replace"), RESULT_WIDTH)

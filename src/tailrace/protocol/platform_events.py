@@ -46,7 +46,7 @@ TRACE_TYPE = "X-Amzn-Trace-Id"
 
 def milliseconds(n_ns: int) -> float:
     """A duration as events write it: milliseconds with at most three decimals, cut, not rounded."""
-    return round(max(n_ns, 0) // 1000 / 1000, 3)
+    return max(n_ns, 0) // 1000 / 1000
 
 
 def event(time: str, type_: str, record: object) -> Record:
