@@ -4,8 +4,8 @@
 
 Every run starts the launcher of a freshly built layer against a local stand-in for Lambda's API and posts function
 lines to it as the platform does: one request after the other over one connection, each of up to 1000 records or
-256 KiB. It ends when the agent calls Next, which means that everything is on its way; that all of it arrived is checked
-by the ledger. Medians are printed.
+256 KiB. It ends when the agent has called Next and, over HTTP, when every record has arrived: what waits on disk does
+not hold Next. The ledger is checked at the end. Medians are printed.
 """
 
 from __future__ import annotations
@@ -132,6 +132,8 @@ def measure(opt: Path, folder: Path, name: str, bodies: list[bytes], records: in
             started_s = time.monotonic()
             answers_ms, rss_mb = deliver(api.deliver_to, bodies, process.pid)
             api.wait_for_next(2, LIMIT_S)
+            if name not in ("file", "file, gzip"):
+                sink.wait_for_records(records + 2)
             ended_s = time.monotonic()
             used_s = cpu_s(process.pid) - cpu_before_s
             peak_mb = rss_of(process.pid, "VmHWM")
@@ -224,7 +226,8 @@ class Sink:
 
     def __init__(self) -> None:
         self.requests = 0
-        self._lock = threading.Lock()
+        self._records = 0
+        self._changed = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
         self._thread = threading.Thread(target=self._serve)
@@ -259,10 +262,17 @@ class Sink:
             name, _, value = header.partition(b":")
             if name.lower() == b"content-length":
                 length = int(value)
-        stream.read(length)
-        with self._lock:
+        lines = stream.read(length).count(b"\n")
+        with self._changed:
             self.requests += 1
+            self._records += lines
+            self._changed.notify_all()
         return True
+
+    def wait_for_records(self, n: int) -> None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._records >= n, LIMIT_S):
+                sys.exit(f"only {self._records} of {n} records arrived: the figures would mean nothing")
 
 
 if __name__ == "__main__":
