@@ -210,7 +210,7 @@ class Sender(SendQueue):
             return [Notice("error", message, {**fields, "droppedRecords": n_records})]
         self._bury(batches, ledger.SHUTDOWN, self._last_failure)
         if unread:
-            self._row.drop(unread, ledger.SHUTDOWN)
+            self._row.drop(unread, ledger.SHUTDOWN_UNREAD)
         message = "records could not be delivered before the end and go to the dead letter destination"
         return [Notice("error", message, {**fields, "records": n_records - unread, "droppedRecords": unread})]
 

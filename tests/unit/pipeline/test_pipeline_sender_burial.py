@@ -136,6 +136,17 @@ def test_what_lies_on_disk_when_there_will_be_no_other_process(tmp_path: Path) -
     assert (counts.dead_lettered, counts.held, counts.dropped) == (20, 0, {})
 
 
+def test_what_lies_on_disk_and_is_more_than_dead_letters_may_hold_has_both_reasons(tmp_path: Path) -> None:
+    yard = Graveyard(FakeLimits(max_records=3), queue_max_bytes=100, folder=tmp_path)
+    yard.offer(1, 60)
+    yard.sender.close()
+    (notice,) = yard.sender.abandon()
+    counts = yard.row.snapshot()
+    assert counts.dead_lettered > 0
+    assert counts.dropped == {"shutdown, dead_letter_full": 60 - counts.dead_lettered}
+    assert notice.fields["droppedRecords"] == 60 - counts.dead_lettered
+
+
 OUTCOMES = st.sampled_from(
     [
         Outcome(DELIVERED),
