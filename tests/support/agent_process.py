@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
 from collections.abc import Mapping
@@ -58,7 +59,8 @@ class AgentProcess:
             env={
                 "AWS_LAMBDA_RUNTIME_API": address,
                 "TAILRACE_LISTEN_HOST": "127.0.0.1",
-                "TAILRACE_SPOOL_DIR": str(opt.parent / "spool"),
+                # a folder for each: whoever got the port of a killed one would take over what that one left
+                "TAILRACE_SPOOL_DIR": f"{tempfile.mkdtemp(prefix='agent-', dir=opt.parent)}/spool",
                 "AWS_REGION": "eu-west-1",
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
                 "PATH": f"{PYTHON.parent}:/usr/bin:/bin",
