@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.agent_killer import KILL_AGENT
 from support.commands import account
 from support.emulator_async import run
 from support.emulator_runs import Story, environment
@@ -19,8 +20,10 @@ from tailrace.emulator.invocations import new_invocation
 from tailrace.packaging.cache import plain_layer
 
 # Lines of about a kilobyte: `lines` of them, then perhaps no end, or SIGKILL for the agent when enough is on its disk.
-FUNCTION = """
-import os, pathlib, signal, time
+FUNCTION = (
+    KILL_AGENT
+    + """
+import time
 def handler(event, context):
     for n in range(event.get("lines", 1)):
         print(f"{event['call']}:{n} " + "x" * 1000)
@@ -30,7 +33,7 @@ def handler(event, context):
         while on_disk() < event.get("spooled", 0):
             time.sleep(0.01)
         time.sleep(0.3)
-        kill()
+        kill_agent()
     if event.get("hang"):
         time.sleep(60)
 
@@ -50,19 +53,8 @@ def on_disk():
         except OSError:  # a folder, or done with
             pass
     return count
-
-def kill():
-    for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            words = (entry / "environ").read_bytes().split(bytes(1)), (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        mine = f"AWS_LAMBDA_RUNTIME_API={os.environ['AWS_LAMBDA_RUNTIME_API']}".encode()
-        if mine in words[0] and b"tailrace.agent.start" in words[1]:
-            os.kill(int(entry.name), signal.SIGKILL)
 """
+)
 LIMIT_S = 20.0
 SMALL = {"TAILRACE_QUEUE_MAX_BYTES": "65536", "TAILRACE_END_WAIT_MS": "100"}
 

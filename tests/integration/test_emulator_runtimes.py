@@ -15,6 +15,7 @@ from support.emulator_async import run
 from support.emulator_extensions import shell_runtime
 from support.emulator_options import running, write_files, zip_folder
 from support.emulator_runs import Story, invoke
+from support.namespaces import needs_namespaces
 from tailrace.emulator.deployment.build import FunctionOptions
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.errors import EnvironmentStartError
@@ -259,14 +260,14 @@ def test_the_file_that_disables_extensions_in_a_layer_does_so(place: Place) -> N
 # where processes see things
 
 
+@needs_namespaces
+@pytest.mark.parametrize("place", ["namespace"], indirect=True)
 def test_in_namespaces_a_runtime_has_lambdas_own_paths(place: Place) -> None:
     source = "import os, sys\ndef handler(e, c): return [__file__, sys.argv[0], sorted(os.listdir('/var/runtime'))]\n"
     code = write_files(place / "shop", {"app.py": source})
 
     async def main() -> None:
         async with place.running(FunctionOptions("app.handler", code)) as (env, _):
-            if not env.config.isolation.has_namespaces:
-                pytest.skip("plain processes see this machine's paths")
             told = json.loads((await invoke(env)).answer.payload)
             assert told[:2] == ["/var/task/app.py", "/var/runtime/bootstrap.py"]
             assert {"bootstrap.py", "index.mjs"} <= set(told[2])
@@ -274,6 +275,8 @@ def test_in_namespaces_a_runtime_has_lambdas_own_paths(place: Place) -> None:
     run(main())
 
 
+@needs_namespaces
+@pytest.mark.parametrize("place", ["namespace"], indirect=True)
 def test_in_namespaces_python_on_the_path_is_the_functions_with_its_packages(place: Place) -> None:
     source = (
         "import subprocess\n"
@@ -284,8 +287,6 @@ def test_in_namespaces_python_on_the_path_is_the_functions_with_its_packages(pla
 
     async def main() -> None:
         async with place.running(FunctionOptions("app.handler", code)) as (env, _):
-            if not env.config.isolation.has_namespaces:
-                pytest.skip("plain processes see this machine's PATH")
             assert json.loads((await invoke(env)).answer.payload) == f"{sys.version_info[:2]}\n"
 
     run(main())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
+from support.agent_killer import KILL_AGENT
 from support.commands import account, run_json, tailrace, variables, write_function
 from support.emulator_async import run
 from support.emulator_runs import environment
@@ -122,23 +123,17 @@ def test_a_killed_agent_leaves_no_ledger_and_only_whole_files(tmp_path: Path) ->
         assert all(json.loads(line) for line in file.read_text().splitlines())
 
 
-# Kills the agent with SIGKILL, in the middle of an invocation: whoever has its code folder in the command line.
-KILLER = """
-import os, pathlib, signal
+# Kills the agent with SIGKILL, in the middle of an invocation.
+KILLER = (
+    KILL_AGENT
+    + """
 quiet = handler
 def handler(event, context):
-    for entry in pathlib.Path("/proc").iterdir() if event.get("kill") else ():
-        if not entry.name.isdigit():
-            continue
-        try:
-            words = (entry / "environ").read_bytes().split(bytes(1)), (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        mine = f"AWS_LAMBDA_RUNTIME_API={os.environ['AWS_LAMBDA_RUNTIME_API']}".encode()
-        if mine in words[0] and b"tailrace.agent.start" in words[1]:
-            os.kill(int(entry.name), signal.SIGKILL)
+    if event.get("kill"):
+        kill_agent()
     return quiet(event, context)
 """
+)
 
 
 @pytest.fixture(scope="module")
