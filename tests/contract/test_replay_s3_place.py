@@ -11,7 +11,7 @@ from support.dead_letters import RESOURCE, letter
 from support.moto_s3 import MotoS3, start_moto_s3
 from tailrace.aws.credentials import Credentials
 from tailrace.errors import ConfigError, UsageError
-from tailrace.pipeline.dead_letter_envelope import envelope_line
+from tailrace.pipeline.dead_letters.envelope import envelope_line
 from tailrace.replay.places import LOCATION, PlaceError, StoredFile, open_place, read_spec
 from tailrace.replay.reading import read_file
 from tailrace.replay.s3_place import S3Place

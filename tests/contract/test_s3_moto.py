@@ -19,7 +19,7 @@ from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
 from tailrace.pipeline.interfaces import Destination
 from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, HttpRequest, Outcome
-from tailrace.pipeline.transport import CompositeTransport
+from tailrace.pipeline.wire.transport import CompositeTransport
 
 KEY = "functionName=orders/year=2026/month=11/day=20/hour=21/20261120T213000123Z-2026_11_20___LATEST_0123abcd-00000007"
 

@@ -40,21 +40,21 @@ NOT_FOR_A_FOLDER = {
     "tailrace.aws",
     "tailrace.destinations.http",
     "tailrace.destinations.s3",
-    "tailrace.pipeline.http_connection",
-    "tailrace.pipeline.http_transport",
-    "tailrace.pipeline.tls",
+    "tailrace.pipeline.wire.http_connection",
+    "tailrace.pipeline.wire.http_transport",
+    "tailrace.pipeline.wire.tls",
 }
-NOT_FOR_S3 = {"tailrace.destinations.file", "tailrace.destinations.http", "tailrace.pipeline.tls"}
+NOT_FOR_S3 = {"tailrace.destinations.file", "tailrace.destinations.http", "tailrace.pipeline.wire.tls"}
 # Our own modules that wait for a setting which is rarely made, or for something that rarely happens.
 NOT_BEFORE_THEY_ARE_NEEDED = {
     "tailrace.agent.ledger_export",
     "tailrace.config.file",
     "tailrace.config.toml",
     "tailrace.destinations._truncate",
-    "tailrace.pipeline.carry_over",
-    "tailrace.pipeline.dead_letter",
+    "tailrace.pipeline.spooling.carry_over",
+    "tailrace.pipeline.dead_letters.writer",
     "tailrace.pipeline.routing",
-    "tailrace.pipeline.spool",
+    "tailrace.pipeline.spooling.spool",
     "tailrace.processors.filters",
     "tailrace.processors.mask",
     "tailrace.processors.stitch",

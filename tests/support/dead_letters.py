@@ -10,7 +10,7 @@ from tailrace.clock import ManualClock
 from tailrace.errors import TransportError
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
-from tailrace.pipeline.dead_letter_envelope import Letter, envelope_line
+from tailrace.pipeline.dead_letters.envelope import Letter, envelope_line
 from tailrace.pipeline.interfaces import Request
 from tailrace.pipeline.ledger import Ledger, LedgerRow
 from tailrace.pipeline.messages import (

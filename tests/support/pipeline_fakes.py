@@ -12,7 +12,6 @@ from tailrace.errors import TransportError
 from tailrace.model.batch import Batch
 from tailrace.model.record import Record
 from tailrace.model.resource import Resource
-from tailrace.pipeline.exporter import Exporter
 from tailrace.pipeline.interfaces import Request
 from tailrace.pipeline.ledger import Ledger, RowSnapshot
 from tailrace.pipeline.messages import (
@@ -26,7 +25,8 @@ from tailrace.pipeline.messages import (
     Outcome,
     Reply,
 )
-from tailrace.pipeline.sender_settings import SenderSettings
+from tailrace.pipeline.sending.exporter import Exporter
+from tailrace.pipeline.sending.settings import SenderSettings
 
 if TYPE_CHECKING:
     from tailrace.clock import Clock

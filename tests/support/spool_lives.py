@@ -8,17 +8,17 @@ from pathlib import Path
 from support.pipeline_fakes import RESOURCE, FakeDestination, FakeLimits, Told
 from tailrace.clock import ManualClock
 from tailrace.model.resource import Resource
-from tailrace.pipeline.account import Account
-from tailrace.pipeline.batcher import Entry, Sealed
-from tailrace.pipeline.carry_over import CarriedRow, carried_rows
-from tailrace.pipeline.counter_file import CounterFile, read_counters
 from tailrace.pipeline.ledger import Ledger, RowSnapshot
 from tailrace.pipeline.messages import DELIVERED, PARTIAL, REJECTED, SPLIT, Outcome
-from tailrace.pipeline.sender import Sender
-from tailrace.pipeline.sender_settings import SenderSettings
-from tailrace.pipeline.shelf import Shelf
-from tailrace.pipeline.spool import Spool
-from tailrace.pipeline.spool_files import SpoolFolder, open_spool_folder
+from tailrace.pipeline.sending.batcher import Entry, Sealed
+from tailrace.pipeline.sending.sender import Sender
+from tailrace.pipeline.sending.settings import SenderSettings
+from tailrace.pipeline.spooling.account import Account
+from tailrace.pipeline.spooling.carry_over import CarriedRow, carried_rows
+from tailrace.pipeline.spooling.counter_file import CounterFile, read_counters
+from tailrace.pipeline.spooling.folder import SpoolFolder, open_spool_folder
+from tailrace.pipeline.spooling.shelf import Shelf
+from tailrace.pipeline.spooling.spool import Spool
 
 NAME = "fake://one"
 TIME = "2026-11-20T21:00:00.000Z"

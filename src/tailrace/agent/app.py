@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from tailrace.agent.ledger_export import LedgerExport
     from tailrace.agent.lifecycle import Lifecycle, Step
     from tailrace.clock import Clock
-    from tailrace.pipeline.account import Account
     from tailrace.pipeline.fanout import Fanout
     from tailrace.pipeline.intake import Intake
     from tailrace.pipeline.ledger import Ledger
     from tailrace.pipeline.progress import Progress
+    from tailrace.pipeline.spooling.account import Account
     from tailrace.receivers.telemetry import TelemetryListener
 
 # Of the time for the last flush: kept for what came in during the first half of it.

@@ -19,15 +19,15 @@ from tailrace.config.places import read_config
 from tailrace.config.settings import load_settings
 from tailrace.destinations.registry import build_destinations
 from tailrace.model.resource import Resource
-from tailrace.pipeline.exporter import Exporter
 from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.flush import FlushSettings, flush_policy
 from tailrace.pipeline.intake import Intake
 from tailrace.pipeline.ledger import Ledger
-from tailrace.pipeline.local_transport import write_standard_output
 from tailrace.pipeline.progress import Progress
-from tailrace.pipeline.sender_settings import SenderSettings
-from tailrace.pipeline.transport import CompositeTransport
+from tailrace.pipeline.sending.exporter import Exporter
+from tailrace.pipeline.sending.settings import SenderSettings
+from tailrace.pipeline.wire.local_transport import write_standard_output
+from tailrace.pipeline.wire.transport import CompositeTransport
 from tailrace.processors.attribute import Attributor
 from tailrace.processors.worker import Worker
 from tailrace.protocol.jsontext import loads

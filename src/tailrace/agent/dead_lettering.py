@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tailrace.clock import Clock
     from tailrace.config.settings import Settings
     from tailrace.model.resource import Resource
-    from tailrace.pipeline.dead_letter import DeadLetters
+    from tailrace.pipeline.dead_letters.writer import DeadLetters
     from tailrace.pipeline.interfaces import Diagnostics, Random
 
 
@@ -27,8 +27,8 @@ def open_dead_letters(
     if not settings.dead_letter:
         return None
     from tailrace.destinations.dead_letter import dead_letter_destination
-    from tailrace.pipeline.dead_letter import DeadLetters
-    from tailrace.pipeline.transport import CompositeTransport
+    from tailrace.pipeline.dead_letters.writer import DeadLetters
+    from tailrace.pipeline.wire.transport import CompositeTransport
 
     try:
         destination = dead_letter_destination(settings.dead_letter, settings.dead_letter_setting, environ)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import _thread
 import posix
 
-from tailrace.pipeline.account import Account
-from tailrace.pipeline.counter_file import CounterFile, read_counters, reserve
 from tailrace.pipeline.ledger import PROCESS_KILLED, SPOOL_LOST
-from tailrace.pipeline.shelf import Shelf
-from tailrace.pipeline.spool_files import SpoolUnusableError, open_spool_folder
+from tailrace.pipeline.spooling.account import Account
+from tailrace.pipeline.spooling.counter_file import CounterFile, read_counters, reserve
+from tailrace.pipeline.spooling.folder import SpoolUnusableError, open_spool_folder
+from tailrace.pipeline.spooling.shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tailrace.clock import Clock
     from tailrace.config.settings import Settings
     from tailrace.model.resource import Resource
-    from tailrace.pipeline.carry_over import CarriedRow
-    from tailrace.pipeline.exporter import Exporter
     from tailrace.pipeline.interfaces import Diagnostics
     from tailrace.pipeline.ledger import Ledger, LedgerRow
-    from tailrace.pipeline.spool import Spool
-    from tailrace.pipeline.spool_files import SpoolFolder
+    from tailrace.pipeline.sending.exporter import Exporter
+    from tailrace.pipeline.spooling.carry_over import CarriedRow
+    from tailrace.pipeline.spooling.folder import SpoolFolder
+    from tailrace.pipeline.spooling.spool import Spool
 
 COUNTERS = "counters"
 # What tells environments apart beside the storage itself. On Lambda these are the same for all processes of one.
@@ -82,7 +82,7 @@ class Spooling:
 
     def _opened(self) -> Spool:
         """The files themselves: what handles them is loaded now, and not before somebody needs it."""
-        from tailrace.pipeline.spool import Spool
+        from tailrace.pipeline.spooling.spool import Spool
 
         assert self._folder is not None
         with self._lock:
@@ -114,7 +114,7 @@ def open_spooling(
         _complain(diagnostics, settings, f"cannot be written: {error.strerror or error}")
     else:
         if previous.rows:
-            from tailrace.pipeline.carry_over import carried_rows
+            from tailrace.pipeline.spooling.carry_over import carried_rows
 
             spooling.carried = carried_rows(previous)
         spooling.account = Account(ledger, CounterFile(fd, previous), diagnostics)

@@ -141,8 +141,8 @@ def _request_lines(shown: dict[str, object]) -> Iterator[str]:
 def request_object(spec: DestinationSpec, request: Request) -> dict[str, object]:
     """One request: `method`, `url` and `headers` without secrets, `body` before compression, `bytes` on the wire."""
     from tailrace.config.urls import MASK
-    from tailrace.pipeline.http_connection import encode_head
     from tailrace.pipeline.messages import FileRequest, HttpRequest
+    from tailrace.pipeline.wire.http_connection import encode_head
 
     headers: list[list[str]] = []
     if isinstance(request, HttpRequest):

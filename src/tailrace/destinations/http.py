@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tailrace.pipeline.http_transport  # noqa: F401 - it will carry these requests: the first of them should not wait for it
+import tailrace.pipeline.wire.http_transport  # noqa: F401 - it will carry these requests: the first of them should not wait for it
 from tailrace.aws.sigv4 import base64
 from tailrace.config.urls import encode
 from tailrace.destinations._replies import redirect_host, retry_after_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tailrace.pipeline.http_transport  # noqa: F401 - it will carry these requests: the first of them should not wait for it
+import tailrace.pipeline.wire.http_transport  # noqa: F401 - it will carry these requests: the first of them should not wait for it
 from tailrace.aws.credentials import CONTAINER_URI, credentials_source
 from tailrace.aws.endpoints import configured_endpoint, configured_region, dns_suffix
 from tailrace.aws.sigv4 import base64, sha256, signed_headers
@@ -149,8 +149,8 @@ def _container(url: str, token: str, environ: Mapping[str, str]) -> CredentialsS
     """The source of credentials behind `url`. Raises `ConfigError` where that is no URL to ask."""
     from tailrace.aws.container_credentials import ContainerCredentials
     from tailrace.clock import SystemClock
-    from tailrace.pipeline.http_transport import HttpTransport
     from tailrace.pipeline.times import epoch_ms
+    from tailrace.pipeline.wire.http_transport import HttpTransport
 
     where = parse_url(url, CONTAINER_URI)
     if endpoint_trouble(where):

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
     from tailrace.clock import Clock
     from tailrace.model.record import Record
-    from tailrace.pipeline.dead_letter import DeadLetters
-    from tailrace.pipeline.exporter import Exporter
+    from tailrace.pipeline.dead_letters.writer import DeadLetters
     from tailrace.pipeline.ledger import Ledger, LedgerRow
     from tailrace.pipeline.routing import Route, Routing
+    from tailrace.pipeline.sending.exporter import Exporter
 
 
 PATIENCE_S = 2.0

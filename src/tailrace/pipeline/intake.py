@@ -7,9 +7,9 @@ from tailrace.pipeline.sync import Monitor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tailrace.clock import Clock
-    from tailrace.pipeline.account import Account
     from tailrace.pipeline.ledger import Ledger
     from tailrace.pipeline.progress import Progress
+    from tailrace.pipeline.spooling.account import Account
 
 
 # Enough for the worker's pace to be uneven. What does not fit is held back, and so stays with the platform.

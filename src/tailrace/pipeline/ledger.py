@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tailrace.pipeline.carry_over import CarriedRow
+    from tailrace.pipeline.spooling.carry_over import CarriedRow
 
 # Why records were dropped. Whoever drops for a new reason adds its word here.
 QUEUE_FULL = "queue_full"

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tailrace.model.record import Record
-    from tailrace.pipeline.exporter import Exporter
+    from tailrace.pipeline.sending.exporter import Exporter
 
 
 class Route:

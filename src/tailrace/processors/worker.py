@@ -12,12 +12,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tailrace.pipeline.account import Account
     from tailrace.pipeline.fanout import Fanout
     from tailrace.pipeline.intake import Intake
     from tailrace.pipeline.interfaces import Diagnostics
     from tailrace.pipeline.ledger import Ledger
     from tailrace.pipeline.progress import Progress
+    from tailrace.pipeline.spooling.account import Account
     from tailrace.processors.attribute import Attributor
     from tailrace.processors.mask import Masker
     from tailrace.processors.stitch import Stitcher

@@ -10,16 +10,16 @@ from __future__ import annotations
 import _socket
 import _thread
 
-from tailrace.pipeline.http1 import MalformedMessageError, SizedBody, parse_head, request_body, split_head
 from tailrace.pipeline.intake import Oversized
 from tailrace.pipeline.sync import Monitor
+from tailrace.pipeline.wire.http1 import MalformedMessageError, SizedBody, parse_head, request_body, split_head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tailrace.pipeline.http1 import Body, Head
     from tailrace.pipeline.intake import Intake
+    from tailrace.pipeline.wire.http1 import Body, Head
 
 MAX_BODY_BYTES = 16_777_216  # the platform's own bound is about 2 MiB (lambda-platform.md 5.8)
 _READ_BYTES = 65_536

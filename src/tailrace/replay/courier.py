@@ -13,7 +13,7 @@ from tailrace.model.resource import Resource
 from tailrace.pipeline import messages
 from tailrace.pipeline.identity import content_checksum
 from tailrace.pipeline.messages import Outcome
-from tailrace.pipeline.retry import Backoff
+from tailrace.pipeline.sending.retry import Backoff
 from tailrace.replay.envelope import Envelope
 from tailrace.replay.state import Confirmations
 from tailrace.replay.targets import Target

@@ -10,7 +10,7 @@ from typing import Any
 from tailrace.errors import TailraceError
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
-from tailrace.pipeline.dead_letter_envelope import TYPE, VERSION
+from tailrace.pipeline.dead_letters.envelope import TYPE, VERSION
 from tailrace.pipeline.identity import batch_id
 from tailrace.pipeline.times import epoch_ms
 

@@ -11,7 +11,7 @@ from tailrace.config.places import CONFIG_FILE, read_config
 from tailrace.config.settings import Settings, load_settings
 from tailrace.destinations.registry import build_destinations
 from tailrace.errors import UsageError
-from tailrace.pipeline.transport import CompositeTransport
+from tailrace.pipeline.wire.transport import CompositeTransport
 from tailrace.replay.places import read_spec
 
 if TYPE_CHECKING:

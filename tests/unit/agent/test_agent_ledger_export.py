@@ -9,11 +9,11 @@ from support.pipeline_fakes import RESOURCE, FakeDestination, FakeTransport, Tol
 from tailrace.agent.ledger_export import INTERVAL_S, LedgerExport
 from tailrace.clock import ManualClock
 from tailrace.model.record import Record
-from tailrace.pipeline.carry_over import CarriedRow
-from tailrace.pipeline.exporter import Exporter
 from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.routing import Route
+from tailrace.pipeline.sending.exporter import Exporter
+from tailrace.pipeline.spooling.carry_over import CarriedRow
 from tailrace.processors.own_lines import is_own_line
 
 

@@ -14,8 +14,8 @@ from tailrace.destinations.registry import build_destinations
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
 from tailrace.pipeline.identity import safe_name
-from tailrace.pipeline.local_transport import FileTransport
 from tailrace.pipeline.messages import DELIVERED, FileRequest, StreamRequest
+from tailrace.pipeline.wire.local_transport import FileTransport
 
 KEY = "functionName=orders/year=2026/month=11/day=20/hour=21/20261120T213000123Z-2026_11_20___LATEST_0123abcd-00000007"
 

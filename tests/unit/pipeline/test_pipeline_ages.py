@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from support.pipeline_fakes import FakeLimits
 from tailrace.pipeline.ages import Ages
-from tailrace.pipeline.batcher import Batcher, Entry
 from tailrace.pipeline.ledger import Ledger
+from tailrace.pipeline.sending.batcher import Batcher, Entry
 from tailrace.pipeline.times import epoch_ms
 
 

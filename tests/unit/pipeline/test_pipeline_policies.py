@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.errors import ConfigError
-from tailrace.pipeline.availability import Availability
 from tailrace.pipeline.flush import POLICIES, FlushSettings, flush_policy
-from tailrace.pipeline.retry import Backoff
+from tailrace.pipeline.sending.availability import Availability
+from tailrace.pipeline.sending.retry import Backoff
 from tailrace.pipeline.times import normal_time
 
 

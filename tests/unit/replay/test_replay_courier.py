@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from support.dead_letters import RESOURCE, ScriptedEnd, courier_with, letter, lines, write_letters
 from tailrace.errors import ConnectError, NoReplyError, TransportError, UsageError
-from tailrace.pipeline.dead_letter_envelope import Letter, envelope_line
+from tailrace.pipeline.dead_letters.envelope import Letter, envelope_line
 from tailrace.pipeline.messages import PARTIAL, RETRY, Outcome
 from tailrace.replay.courier import MAX_ATTEMPTS
 from tailrace.replay.envelope import Envelope, read_envelope

@@ -12,7 +12,7 @@ from support.dead_letters import RESOURCE, START, URL, WRITTEN_S, letter
 from support.destination_cases import URLS, WALL_S, build
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
-from tailrace.pipeline.dead_letter_envelope import Letter, envelope_line
+from tailrace.pipeline.dead_letters.envelope import Letter, envelope_line
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.messages import HttpRequest
 from tailrace.replay.courier import resource_for

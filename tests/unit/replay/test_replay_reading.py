@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from support.dead_letters import RESOURCE, letter, write_letters
 from tailrace.errors import UsageError
-from tailrace.pipeline.dead_letter_envelope import envelope_line
+from tailrace.pipeline.dead_letters.envelope import envelope_line
 from tailrace.replay.lines import CHUNK_BYTES, DamagedFileError, lines_of
 from tailrace.replay.places import FolderPlace, PlaceError, StoredFile, open_place
 from tailrace.replay.reading import FileContents, read_file

@@ -1,0 +1,1 @@
+"""What cannot be delivered, on its way to a second destination."""

@@ -1,0 +1,253 @@
+"""What cannot be delivered goes to a second destination. It is counted as dead-lettered when that one has taken it.
+
+Nothing waits for it but the end of the process: letters lie in bounded memory until a thread of their own, which is
+started by the first of them, has written them. A dead letter destination that is dead costs that memory and a few
+attempts, and then the records are dropped, with both reasons.
+"""
+
+from __future__ import annotations
+
+from tailrace.clock import rfc3339_ms
+from tailrace.errors import ConfigError, ConnectError, NoReplyError
+from tailrace.model.batch import Batch
+from tailrace.model.resource import Resource
+from tailrace.pipeline.dead_letters.box import LetterBox
+from tailrace.pipeline.dead_letters.envelope import Letter, envelope_line
+from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, RETRY
+from tailrace.pipeline.sending.retry import Backoff
+from tailrace.pipeline.sync import Monitor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tailrace.clock import Clock
+    from tailrace.pipeline.dead_letters.box import Posting
+    from tailrace.pipeline.interfaces import Destination, Diagnostics, Random, Transport
+    from tailrace.pipeline.ledger import LedgerRow
+    from tailrace.pipeline.sending.batcher import Sealed
+
+    # Batches that a destination does not get, the reason in one word, and what was said last.
+    Bury = Callable[[Sequence[Sealed], str, str], None]
+
+# Why letters were not written; these words follow the record's own reason in the ledger.
+FULL = "dead_letter_full"
+FAILED = "dead_letter_failed"
+REFUSED = "dead_letter_refused"
+SHUTDOWN = "dead_letter_shutdown"
+
+ATTEMPT_TIMEOUT_S = 10.0
+MAX_ATTEMPTS = 8
+_MIN_TIMEOUT_S = 0.001
+# Of the time for the last flush, the part that is kept for letters, and the most of it.
+_LAST_SHARE = 0.3
+_LAST_MAX_S = 0.6
+
+
+class DeadLetters:
+    """The second destination with its queue and its thread. Methods may be called from any thread; none but `close`
+    waits. `destination` must be one where writing the same batch again leaves one copy."""
+
+    __slots__ = (
+        "_backoff",
+        "_box",
+        "_clock",
+        "_close_deadline_s",
+        "_closed",
+        "_destination",
+        "_diagnostics",
+        "_is_failing",
+        "_is_running",
+        "_monitor",
+        "_random",
+        "_resource",
+        "_spawn",
+        "_transport",
+    )
+
+    def __init__(
+        self,
+        destination: Destination,
+        transport: Transport,
+        resource: Resource,
+        clock: Clock,
+        random: Random,
+        diagnostics: Diagnostics,
+        max_bytes: int,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._destination = destination
+        self._transport = transport
+        self._resource = resource
+        self._clock = clock
+        self._random = random
+        self._diagnostics = diagnostics
+        self._backoff = backoff or Backoff()
+        self._box = LetterBox(max_bytes, destination.limits.max_bytes)
+        self._monitor = Monitor()
+        self._spawn: Callable[[Callable[[], None]], object] | None = None
+        self._is_running = False
+        self._is_failing = False
+        self._closed = False
+        self._close_deadline_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self._destination.name
+
+    def start(self, spawn: Callable[[Callable[[], None]], object]) -> None:
+        """`spawn` starts a thread that runs what it is given; it is asked for one when there is a letter."""
+        with self._monitor:
+            self._spawn = spawn
+            self._start_thread()
+
+    def of(self, row: LedgerRow, destination: str) -> Bury:
+        """What a sender for `destination`, booking in `row`, does with what it cannot deliver."""
+
+        def bury(batches: Sequence[Sealed], reason: str, error: str) -> None:
+            written_s = self._clock.wall_s()
+            for one in batches:
+                tried = one.trials
+                environment_id = one.environment or self._resource.environment_id
+                letter = Letter(row, destination, one.batch, environment_id, reason, error, written_s,
+                                tried.attempts, tried.first_s, tried.last_s)  # fmt: skip
+                self.take(letter)
+
+        return bury
+
+    def take(self, letter: Letter) -> None:
+        """A letter to write. Its records are held until it is written; they are dropped where there is no room."""
+        with self._monitor:
+            is_taken = not self._closed and self._box.put(letter, self._clock.monotonic_s())
+            if is_taken:
+                self._start_thread()
+                self._monitor.notify_all()
+        if not is_taken:
+            _drop([letter], SHUTDOWN if self._closed else FULL)
+
+    def reserve_s(self, left_s: float) -> float:
+        """How much of the `left_s` seconds before the end of the process is wanted after the last delivery."""
+        return min(_LAST_MAX_S, max(0.0, left_s) * _LAST_SHARE)
+
+    def close(self, deadline_s: float) -> None:
+        """Write what there is until `deadline_s` (monotonic). After it nothing is held."""
+        with self._monitor:
+            self._close_deadline_s = deadline_s
+            self._box.hurry()
+            self._monitor.notify_all()
+            self._monitor.wait_until(lambda: not self._box, self._clock, deadline_s)
+            self._closed = True
+            lost = self._box.empty()
+            self._monitor.notify_all()
+        _drop(lost, SHUTDOWN)
+        if lost:
+            self._say_lost(lost, "there was no more time")
+
+    # -- the thread
+
+    def _start_thread(self) -> None:
+        if self._box and not self._is_running and self._spawn is not None:
+            self._is_running = True
+            self._spawn(self.run)
+
+    def run(self) -> None:
+        """Write letters until closed."""
+        try:
+            while (posting := self._next_posting()) is not None:
+                self._attempt(posting)
+        finally:
+            self._transport.close()
+
+    def _next_posting(self) -> Posting | None:
+        with self._monitor:
+            while not self._closed:
+                now_s = self._clock.monotonic_s()
+                posting, until_s = self._box.next_posting(now_s, self._clock.wall_s())
+                if posting is not None:
+                    return posting
+                self._monitor.wait(None if until_s is None else until_s - now_s)
+        return None
+
+    def _attempt(self, posting: Posting) -> None:
+        kind, reason, retry_after_s = self._send(posting)
+        now_s, draw = self._clock.monotonic_s(), self._random()
+        with self._monitor:
+            if self._box.posting is not posting:
+                return  # closed meanwhile: what it held has been booked
+            may_pass = kind in (RETRY, AUTHENTICATION) and posting.attempts < MAX_ATTEMPTS
+            if may_pass:
+                delay_s = self._backoff.delay_s(posting.attempts, draw, retry_after_s)
+                self._box.postpone(now_s + (0.05 if self._close_deadline_s is not None else delay_s))
+                letters: Sequence[Letter] = ()
+            else:
+                letters = self._box.done(now_s)
+                self._book(letters, kind)
+                self._monitor.notify_all()
+        self._say(letters, kind, reason)
+
+    def _book(self, letters: Sequence[Letter], kind: str) -> None:
+        if kind == DELIVERED:
+            for letter in letters:
+                letter.row.dead_letter(len(letter))
+        else:
+            _drop(letters, FAILED if kind in (RETRY, AUTHENTICATION) else REFUSED)
+
+    def _send(self, posting: Posting) -> tuple[str, str, float | None]:
+        """One attempt: what it came to, why, and when to come back."""
+        try:
+            if posting.lines is None:
+                posting.lines = [envelope_line(letter, self._resource) for letter in posting.letters]
+            request = self._destination.build_request(self._batch(posting), self._own(posting), self._clock.wall_s())
+            outcome = self._destination.classify(self._transport.send(request, self._timeout_s()))
+        except (ConnectError, NoReplyError) as error:
+            return RETRY, error.reason, None
+        except ConfigError as error:
+            return AUTHENTICATION, str(error), None
+        except Exception as error:  # noqa: BLE001 - a fault here must not end the thread with records unaccounted for
+            return RETRY, f"internal error ({type(error).__name__})", None
+        return outcome.kind, outcome.reason, outcome.retry_after_s
+
+    def _batch(self, posting: Posting) -> Batch:
+        assert posting.lines is not None
+        last = posting.number + len(posting.lines) - 1
+        return Batch(posting.lines, posting.number, last, rfc3339_ms(posting.sealed_s))
+
+    def _own(self, posting: Posting) -> Resource:
+        """Names of objects must differ from those of delivered batches, in case both lie in one place."""
+        resource = self._resource
+        environment_id = f"{posting.letters[0].environment_id}-dead-letter"
+        return Resource(resource.function_name, environment_id, resource.function_version)
+
+    def _timeout_s(self) -> float:
+        with self._monitor:
+            deadline_s = self._close_deadline_s
+        if deadline_s is None:
+            return ATTEMPT_TIMEOUT_S
+        return max(_MIN_TIMEOUT_S, min(ATTEMPT_TIMEOUT_S, deadline_s - self._clock.monotonic_s()))
+
+    # -- what the user is told: once when it fails, once when it works again, and what was lost
+
+    def _say(self, letters: Sequence[Letter], kind: str, reason: str) -> None:
+        if kind == DELIVERED:
+            if self._is_failing:
+                self._is_failing = False
+                self._diagnostics("info", "dead letter destination answers again", destination=self.name)
+        elif letters:
+            self._say_lost(letters, reason)
+        elif not self._is_failing:
+            message = "dead letter destination takes nothing now; undeliverable records are kept for a while"
+            self._diagnostics("warn", message, destination=self.name, reason=reason)
+        self._is_failing = kind != DELIVERED
+
+    def _say_lost(self, letters: Sequence[Letter], reason: str) -> None:
+        message = "undeliverable records could not be written to the dead letter destination and are lost"
+        n_records = sum(map(len, letters))
+        grounds = ", ".join(sorted({letter.error or letter.reason for letter in letters}))[:500]
+        fields: dict[str, object] = {"destination": self.name, "droppedRecords": n_records}
+        self._diagnostics("error", message, **fields, reason=reason, undeliverableBecause=grounds)
+
+
+def _drop(letters: Sequence[Letter], why: str) -> None:
+    """Both reasons: why the record was not delivered, and why it is not among the dead letters either."""
+    for letter in letters:
+        letter.row.drop(len(letter), f"{letter.reason}, {why}")

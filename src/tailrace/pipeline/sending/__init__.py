@@ -1,0 +1,1 @@
+"""One destination's sender: its queue, its batches, when it tries again."""

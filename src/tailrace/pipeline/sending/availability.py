@@ -1,0 +1,99 @@
+"""Is the destination there? Pure.
+
+Up until an attempt fails or a flush wait runs into its cap; down from then on, and up again at the first answer
+that takes or turns down records. While it is down nobody begins to wait for it. A failure window is
+spoken of when it begins, when its reason is known (mostly the same moment), and when it ends.
+
+When the next attempt is worth making is the breaker's to say.
+"""
+
+from __future__ import annotations
+
+from tailrace.pipeline.sending.breaker import Breaker
+
+
+class Notice:
+    """Something the user should be told: arguments for `Diagnostics`."""
+
+    __slots__ = ("fields", "level", "message")
+
+    def __init__(self, level: str, message: str, fields: dict[str, object]) -> None:
+        self.level = level
+        self.message = message
+        self.fields = fields
+
+
+class Availability:
+    """One destination's state."""
+
+    __slots__ = ("_breaker", "_destination", "_down_since_s", "_reason_told")
+
+    def __init__(self, destination: str, breaker: Breaker | None = None) -> None:
+        self._destination = destination
+        self._breaker = breaker or Breaker()
+        self._down_since_s: float | None = None
+        self._reason_told = False
+
+    @property
+    def failures(self) -> int:
+        """Failed attempts in a row."""
+        return self._breaker.failures
+
+    @property
+    def next_attempt_s(self) -> float:
+        """The moment before which no attempt is worth making."""
+        return self._breaker.next_attempt_s
+
+    @property
+    def is_up(self) -> bool:
+        return self._down_since_s is None
+
+    def attempt_failed(
+        self, now_s: float, message: str, reason: str, delay_s: float, draw: float = 0.0
+    ) -> Notice | None:
+        """An attempt failed because of `reason`; the next is due in `delay_s`, or when the breaker allows it."""
+        self._breaker.failed(now_s, delay_s, draw)
+        if self._reason_told:
+            return None
+        self._reason_told = True
+        self._go_down(now_s)
+        return Notice("warn", message, {"destination": self._destination, "reason": reason})
+
+    def wait_expired(self, now_s: float) -> Notice | None:
+        """A flush waited as long as it may, and the records are still held. Why is not known yet."""
+        if not self._go_down(now_s):
+            return None
+        message = "destination did not answer in time; its records are kept and nothing waits for it until it answers"
+        return Notice("warn", message, {"destination": self._destination})
+
+    def answered(self, now_s: float, held: int, dropped: int) -> Notice | None:
+        """The destination dealt with a batch. `held` records are still waiting, `dropped` were lost meanwhile."""
+        failures = self._breaker.failures
+        self._breaker.succeeded()
+        self._reason_told = False
+        since_s, self._down_since_s = self._down_since_s, None
+        if since_s is None:
+            return None
+        fields: dict[str, object] = {
+            "destination": self._destination,
+            "downForS": round(now_s - since_s, 3),
+            "failedAttempts": failures,
+            "heldRecords": held,
+            "droppedRecords": dropped,
+        }
+        return Notice("info", "destination answers again", fields)
+
+    def pause(self, until_s: float) -> None:
+        """The next attempt is worth making at `until_s`, whatever was said before."""
+        self._breaker.next_attempt_s = until_s
+
+    def attempt_now(self) -> None:
+        """Forget the pause (at shutdown there is no later)."""
+        self._breaker.attempt_now()
+
+    def _go_down(self, now_s: float) -> bool:
+        """Whether it was up."""
+        if self._down_since_s is not None:
+            return False
+        self._down_since_s = now_s
+        return True

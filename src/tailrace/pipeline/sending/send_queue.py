@@ -1,0 +1,251 @@
+"""What one sender holds: records that are being batched, and batches that wait or are on their way. Pure."""
+
+from __future__ import annotations
+
+from tailrace.pipeline.sending.batcher import Batcher, Sealed
+from tailrace.pipeline.spooling.shelf import Shelved
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tailrace.pipeline.dead_letters.writer import Bury
+    from tailrace.pipeline.interfaces import Limits
+    from tailrace.pipeline.spooling.shelf import Shelf
+
+# A batch is a quarter of what may wait at most: while one is on its way the next ones are being filled.
+_BATCHES_IN_QUEUE = 4
+
+
+class SendQueue:
+    """Bounded in bytes over all of it. Batches lie in the order of their records; `accepted` counts records that got
+    past the door, ever, `settled` those of them that have their outcome.
+
+    With a `shelf` the newest batches are put there while memory is full, and read again when their turn comes: the
+    order stays what it was. The bound is of memory alone, and is exceeded by what is read for the wire.
+    """
+
+    __slots__ = (
+        "_batcher",
+        "_bury",
+        "_due",
+        "_max_bytes",
+        "_on_wire",
+        "_ready",
+        "_sealed",
+        "_shelf",
+        "accepted",
+        "closed",
+        "held_bytes",
+        "settled",
+    )
+
+    def __init__(
+        self,
+        limits: Limits,
+        max_bytes: int,
+        max_age_s: float | None,
+        shelf: Shelf | None = None,
+        bury: Bury | None = None,
+    ) -> None:
+        self._bury = bury
+        self._shelf = shelf
+        if shelf is not None:
+            shelf.bury = bury
+        self._max_bytes = max_bytes
+        self._batcher = Batcher(limits, max_bytes // _BATCHES_IN_QUEUE, max_age_s)
+        self._ready: list[Sealed | Shelved] = []
+        self._on_wire: Sealed | None = None  # what the sender's own thread is busy with
+        self._sealed = 0  # records that got past the batcher, ever
+        self._due = 0  # how many of them were flushed
+        self.held_bytes = 0
+        self.accepted = 0
+        self.settled = 0
+        self.closed = False
+
+    @property
+    def held(self) -> int:
+        """Records in the open batch and in sealed ones."""
+        return len(self._batcher) + sum(map(len, self._ready))
+
+    def has_room(self, n_bytes: int) -> bool:
+        """Whether records of `n_bytes` in all would get in. A single one of any size does where nothing waits."""
+        return self._fits(n_bytes) or (self._shelf is not None and self._shelf.has_room(self.held_bytes + n_bytes))
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether records wait on the shelf."""
+        return any(isinstance(one, Shelved) for one in self._ready)
+
+    def restored(self, batches: Sequence[Shelved]) -> None:
+        """What a former process left on the shelf comes first."""
+        first = -sum(map(len, batches))
+        for one in batches:
+            one.first = first
+            first += len(one)
+        self._ready[:0] = batches
+
+    def _fits(self, n_bytes: int) -> bool:
+        return not self.held_bytes or self.held_bytes + n_bytes <= self._max_bytes
+
+    def _make_room(self, n_bytes: int) -> bool:
+        """Whether there is room in memory, after what can be put on the shelf was put there."""
+        while not self._fits(n_bytes):
+            if not self._shelve_newest():
+                return False
+        return True
+
+    def _shelve_newest(self) -> bool:
+        """One batch less in memory. What lies on the shelf as well costs nothing to let go."""
+        if self._shelf is None:
+            return False
+        resting = [one for one in self._ready if isinstance(one, Sealed) and self._rests(one)]
+        read = next((one for one in resting if one.place is not None and not one.is_cut), None)
+        if read is not None:
+            self._put_away(read, self._shelf.back(read))
+            return True
+        newest = next((one for one in reversed(resting) if one.place is None), None)
+        if newest is None:
+            if not self._batcher:
+                return False
+            self._admit(self._batcher.seal())
+            return self._shelve_newest()
+        shelved = self._shelf.put(newest)
+        if shelved is not None:
+            self._put_away(newest, shelved)
+        return shelved is not None
+
+    def _rests(self, one: Sealed) -> bool:
+        return one is not self._on_wire and not one.is_express and not one.is_written
+
+    def _put_away(self, sealed: Sealed, shelved: Shelved) -> None:
+        shelved.first = sealed.first
+        self._ready[self._index_of(sealed)] = shelved
+        self.held_bytes -= sealed.batch.n_bytes
+
+    def _index_of(self, one: Sealed | Shelved) -> int:
+        return next(i for i, other in enumerate(self._ready) if other is one)
+
+    def _admit(self, sealed: Sequence[Sealed]) -> None:
+        """Batches come in order: each begins where the one before it ended."""
+        for one in sealed:
+            one.first = self._sealed
+            self._sealed += len(one)
+            self._ready.append(one)
+
+    def flush(self) -> None:
+        """Whatever was accepted so far leaves as soon as it can. While the wire is taken nothing is sealed for that:
+        what comes meanwhile joins the same request, or a slow destination would get ever more of them."""
+        self._due = self.accepted
+        if not self._ready:
+            self._seal_due()
+
+    def _seal_due(self, now_s: float | None = None) -> None:
+        """Seal what was flushed, or, at `now_s`, has reached its age."""
+        if self._due > self._sealed:
+            self._admit(self._batcher.seal())
+        elif now_s is not None:
+            self._admit(self._batcher.seal_expired(now_s))
+
+    def hurry_from(self, moment_s: float | None) -> None:
+        """From this moment on records leave as they come: whoever sends them may be killed."""
+        self._batcher.hurry_from_s = moment_s
+
+    def is_settled(self, goal: int) -> bool:
+        """Whether the first `goal` records that were ever accepted have their outcome."""
+        return self._sealed >= goal and not (self._ready and self._ready[0].first < goal)
+
+    def is_written(self, goal: int) -> bool:
+        """Whether each of them has its outcome or is on the wire."""
+        return self._sealed >= goal and all(one.is_written for one in self._ready if one.first < goal)
+
+    def _first_waiting(self, now_s: float | None = None) -> Sealed | None:
+        """The first batch that nobody has; sealed now, where it is due and none waits before it."""
+        waiting = self._waiting()
+        if waiting is None and not self.closed:
+            self._seal_due(now_s)
+            waiting = self._waiting()
+        return waiting
+
+    def _waiting(self) -> Sealed | None:
+        """Read, if it lies on the shelf."""
+        while True:
+            one = next((one for one in self._ready if one is not self._on_wire and not one.is_express), None)
+            if not isinstance(one, Shelved):
+                return one
+            self._read(one)
+
+    def _read(self, shelved: Shelved) -> None:
+        """Put what lies on the shelf in its place. What is lost there is booked there."""
+        assert self._shelf is not None
+        sealed = self._shelf.take(shelved)
+        index = self._index_of(shelved)
+        self._ready[index : index + 1] = [sealed] if sealed is not None else []
+        if sealed is not None:
+            self.held_bytes += sealed.batch.n_bytes
+        self.settled += len(shelved) - (len(sealed) if sealed is not None else 0)
+
+    def _doubt(self, sealed: Sealed) -> None:
+        """It was sent, and if this process ends now nobody knows whether it arrived."""
+        if self._shelf is not None and sealed.place is not None:
+            self._shelf.doubt(sealed.place)
+
+    @property
+    def n_express(self) -> int:
+        """Batches that further threads have."""
+        return sum(one.is_express for one in self._ready)
+
+    def _replace(self, sealed: Sealed, by: Sequence[Sealed]) -> None:
+        """Put `by` where `sealed` stood; what has no place any more has its outcome."""
+        index = self._index_of(sealed)
+        self._ready[index : index + 1] = by
+        if self._shelf is not None and sealed.place is not None:
+            still = {place for one in by for place in one.places}
+            gone = [place for place in sealed.places if place not in still]
+            if gone:
+                self._shelf.settle(sealed.place, gone)
+        self.held_bytes += sum(one.batch.n_bytes for one in by) - sealed.batch.n_bytes
+        self.settled += len(sealed) - sum(map(len, by))
+
+    def _keep(self) -> None:
+        """Put all that is in memory on the shelf, as far as it takes it."""
+        self._admit(self._batcher.seal())
+        for one in list(self._ready):
+            if self._shelf is not None and isinstance(one, Sealed):
+                one.unconfirmed = one.unconfirmed or one is self._on_wire or one.is_written or one.is_express
+                if one.unconfirmed:
+                    self._doubt(one)
+                shelved = self._shelf.back(one) if one.place is not None else self._shelf.put(one)
+                if shelved is not None:
+                    self._put_away(one, shelved)
+
+    def _empty(self, keep: bool = False, read_max_bytes: int = 0) -> tuple[list[Sealed], int]:
+        """Forget everything, or, with `keep`, everything that does not lie on the shelf then. What is lost by that:
+        batches from memory, and from the shelf up to about `read_max_bytes`, and how many records lie there unread."""
+        if keep:
+            self._keep()
+        else:
+            self._admit(self._batcher.seal())
+        lost: list[Sealed] = []
+        unread = 0
+        for one in self._ready:
+            if isinstance(one, Sealed):
+                lost.append(one)
+                self._take_off_shelf(one)
+            elif not keep:
+                sealed = self._shelf.take(one) if self._shelf is not None and read_max_bytes > 0 else None
+                if sealed is not None:
+                    lost.append(sealed)
+                    read_max_bytes -= sealed.batch.n_bytes
+                    self._take_off_shelf(sealed)
+                elif read_max_bytes <= 0:
+                    unread += len(one)
+                    self._take_off_shelf(one)
+        self._ready = []
+        self.held_bytes = 0
+        self.settled = self.accepted
+        return lost, unread
+
+    def _take_off_shelf(self, one: Sealed | Shelved) -> None:
+        if self._shelf is not None and one.place is not None:
+            self._shelf.settle(one.place, one.places)

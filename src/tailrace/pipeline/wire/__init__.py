@@ -1,0 +1,1 @@
+"""Carrying requests: HTTP, TLS, files, standard output."""
