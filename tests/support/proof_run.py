@@ -21,7 +21,8 @@ from support.proof_plan import Call, Harm, Plan, Weather
 from support.proof_sink import ProofSink
 from tailrace.emulator.ledger_line import LedgerWatch
 from tailrace.errors import EnvironmentEndedError
-from tailrace.pipeline.spooling.carry_over import CarriedRow, carried_rows
+from tailrace.pipeline.spooling.carried_row import CarriedRow
+from tailrace.pipeline.spooling.carry_over import carried_rows
 from tailrace.pipeline.spooling.counter_file import read_counters
 from tailrace.testing import ConditionNotMetError, LambdaEnvironment, Pending
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.interfaces import Diagnostics
     from tailrace.pipeline.ledger import Ledger, LedgerRow
     from tailrace.pipeline.sending.exporter import Exporter
-    from tailrace.pipeline.spooling.carry_over import CarriedRow
+    from tailrace.pipeline.spooling.carried_row import CarriedRow
     from tailrace.pipeline.spooling.folder import SpoolFolder
     from tailrace.pipeline.spooling.spool import Spool
 

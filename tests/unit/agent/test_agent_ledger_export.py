@@ -13,7 +13,7 @@ from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.routing import Route
 from tailrace.pipeline.sending.exporter import Exporter
-from tailrace.pipeline.spooling.carry_over import CarriedRow
+from tailrace.pipeline.spooling.carried_row import CarriedRow
 from tailrace.processors.own_lines import is_own_line
 
 

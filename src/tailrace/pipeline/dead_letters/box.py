@@ -43,9 +43,13 @@ class LetterBox:
         """Whether there is anything in it."""
         return bool(self._waiting) or self.posting is not None
 
+    def has_room(self, n_bytes: int) -> bool:
+        """Whether a letter of that size would be taken."""
+        return not self.held_bytes or self.held_bytes + n_bytes <= self._max_bytes
+
     def put(self, letter: Letter, now_s: float) -> bool:
         """Whether there was room."""
-        if self.held_bytes and self.held_bytes + letter.n_bytes > self._max_bytes:
+        if not self.has_room(letter.n_bytes):
             return False
         if not self._waiting and self.posting is None:
             self._due_s = now_s + LINGER_S

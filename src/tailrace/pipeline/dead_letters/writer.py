@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.dead_letters.box import Posting
     from tailrace.pipeline.interfaces import Destination, Diagnostics, Random, Transport
     from tailrace.pipeline.ledger import LedgerRow
-    from tailrace.pipeline.sending.batcher import Sealed
+    from tailrace.pipeline.sealed import Sealed
 
     # Batches that a destination does not get, the reason in one word, and what was said last.
     Bury = Callable[[Sequence[Sealed], str, str], None]
@@ -124,6 +124,11 @@ class DeadLetters:
                 self._monitor.notify_all()
         if not is_taken:
             _drop([letter], SHUTDOWN if self._closed else FULL)
+
+    def has_room(self, n_bytes: int) -> bool:
+        """Whether letters of `n_bytes` in all would be taken now."""
+        with self._monitor:
+            return not self._closed and self._box.has_room(n_bytes)
 
     def reserve_s(self, left_s: float) -> float:
         """How much of the `left_s` seconds before the end of the process is wanted after the last delivery."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tailrace.pipeline.sending.batcher import Batcher, Sealed
+from tailrace.pipeline.sealed import Sealed
+from tailrace.pipeline.sending.batcher import Batcher
 from tailrace.pipeline.spooling.shelf import Shelved
 
 TYPE_CHECKING = False

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tailrace.pipeline.interfaces import Limits
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.messages import Outcome
-    from tailrace.pipeline.sending.batcher import Sealed
+    from tailrace.pipeline.sealed import Sealed
     from tailrace.pipeline.sending.settings import SenderSettings
-    from tailrace.pipeline.spooling.carry_over import CarriedRow
+    from tailrace.pipeline.spooling.carried_row import CarriedRow
     from tailrace.pipeline.spooling.shelf import Shelf
 
     # A record cut to a size and marked as cut, or None where that cannot be done.
@@ -95,8 +95,11 @@ class Sender(SendQueue):
 
     # -- facts from the worker and the lifecycle
 
-    def offered(self, entries: Sequence[Entry], now_s: float, arrived: str) -> tuple[bool, list[Notice]]:
-        """Records came in; they are counted here. True when the sender's thread has something new to decide."""
+    def offered(
+        self, entries: Sequence[Entry], now_s: float, arrived: str, has_promised: bool = False
+    ) -> tuple[bool, list[Notice]]:
+        """Records came in; they are counted here. True when the sender's thread has something new to decide. With
+        `has_promised` there was room when they were acknowledged: the bound gives way, they do not."""
         self._row.receive(len(entries))
         if self.closed:
             self._lose(entries, arrived, ledger.SHUTDOWN)
@@ -114,7 +117,7 @@ class Sender(SendQueue):
             cut += entry is not whole
             if size > largest_bytes:
                 too_large.append(entry)
-            elif self.held_bytes + size > self._max_bytes and not self._make_room(size):
+            elif self.held_bytes + size > self._max_bytes and not self._make_room(size) and not has_promised:
                 too_many.append(entry)
             else:
                 self.held_bytes += size

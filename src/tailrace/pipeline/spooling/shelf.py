@@ -7,7 +7,7 @@ What writes and reads the files is loaded with the first batch that is put there
 from __future__ import annotations
 
 from tailrace.pipeline import ledger
-from tailrace.pipeline.sending.batcher import Sealed
+from tailrace.pipeline.sealed import Sealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tailrace.pipeline.dead_letters.writer import Bury
     from tailrace.pipeline.interfaces import Diagnostics
     from tailrace.pipeline.ledger import LedgerRow
-    from tailrace.pipeline.spooling.spool import Place, Spool
+    from tailrace.pipeline.spooling.place import Place
+    from tailrace.pipeline.spooling.spool import Spool
 
 # After a failed write (mostly a full disk) the next one is tried so much later: each costs putting a batch together.
 RETRY_AFTER_S = 5.0

@@ -12,6 +12,7 @@ import posix
 from binascii import crc32
 
 from tailrace.pipeline.spooling.folder import write_all
+from tailrace.pipeline.spooling.place import Place, Segment
 from tailrace.pipeline.spooling.segment import (
     DOUBTFUL,
     OTHER_VERSION,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from tailrace.model.resource import Resource
     from tailrace.pipeline.interfaces import Diagnostics
-    from tailrace.pipeline.sending.batcher import Sealed
+    from tailrace.pipeline.sealed import Sealed
     from tailrace.pipeline.spooling.folder import SpoolFolder
     from tailrace.pipeline.spooling.segment import FoundBatch, Scan
 
@@ -38,41 +39,6 @@ if TYPE_CHECKING:
 SEGMENT_BYTES = 1_048_576
 _SUFFIX = ".seg"
 _INDEX_DIGITS = 8
-
-
-class _Segment:
-    """A file with batches that are not all settled. `n_live` says how many; `fd` is open while it is appended to."""
-
-    __slots__ = ("fd", "header", "n_live", "name", "size")
-
-    def __init__(self, name: str, header: Header, size: int) -> None:
-        self.name = name
-        self.header = header
-        self.size = size
-        self.n_live = 0
-        self.fd: int | None = None
-
-
-class Place:
-    """Where a batch lies. `where` says where the frame of each of its records begins, `n_live` how many of them have no
-    outcome yet; `begins` is false where the frame that stands for all of them is gone."""
-
-    __slots__ = ("begins", "end", "n_live", "offset", "segment", "where")
-
-    def __init__(
-        self, segment: _Segment, offset: int, end: int, where: dict[int, int], n_live: int, begins: bool = True
-    ) -> None:
-        self.begins = begins
-        self.segment = segment
-        self.offset = offset
-        self.end = end
-        self.where = where
-        self.n_live = n_live
-
-    @property
-    def environment(self) -> str:
-        """Who sealed the batch: part of its identity at destinations that know one."""
-        return self.segment.header.environment
 
 
 class Spool:
@@ -85,7 +51,7 @@ class Spool:
         self._resource = resource
         self._diagnostics = diagnostics
         self._lock = _thread.allocate_lock()
-        self._current: dict[str, _Segment] = {}
+        self._current: dict[str, Segment] = {}
         self._number = 0
         self._index = 0
         self.used_bytes = 0
@@ -171,7 +137,7 @@ class Spool:
             return []
         if scan.torn_bytes:
             self._complain(name, f"{scan.torn_bytes} bytes of it are torn")
-        segment = _Segment(name, scan.header, len(data))
+        segment = Segment(name, scan.header, len(data))
         live = [batch for batch in scan.batches if batch.rows]
         segment.n_live = len(live)
         if not live:
@@ -193,20 +159,20 @@ class Spool:
         why = "another version wrote it" if scan.problem == OTHER_VERSION else "it is damaged from its beginning on"
         self._complain(name, why)
 
-    def _segment_for(self, destination: str, now_ms: int) -> _Segment:
+    def _segment_for(self, destination: str, now_ms: int) -> Segment:
         segment = self._current.get(destination)
         if segment is not None:
             return segment
         self._index += 1
         name = f"{self._index:0{_INDEX_DIGITS}}{_ending(destination)}"
         salt = int.from_bytes(posix.urandom(4), "big")
-        segment = _Segment(name, Header(destination, self._resource.environment_id, now_ms, salt), 0)
+        segment = Segment(name, Header(destination, self._resource.environment_id, now_ms, salt), 0)
         segment.fd = self._folder.create(name)
         self._current[destination] = segment
         self._write(segment, encode_header(segment.header))
         return segment
 
-    def _write(self, segment: _Segment, data: bytes) -> None:
+    def _write(self, segment: Segment, data: bytes) -> None:
         """Append, or leave the file as it was."""
         assert segment.fd is not None
         try:
@@ -217,7 +183,7 @@ class Spool:
         segment.size += len(data)
         self.used_bytes += len(data)
 
-    def _take_back(self, segment: _Segment) -> None:
+    def _take_back(self, segment: Segment) -> None:
         """Cut off what was half written, and append nothing to this file again."""
         destination = segment.header.destination
         try:
@@ -235,7 +201,7 @@ class Spool:
             posix.close(segment.fd)
             segment.fd = None
 
-    def _remove(self, segment: _Segment) -> None:
+    def _remove(self, segment: Segment) -> None:
         if self._current.get(segment.header.destination) is segment:
             self._leave(segment.header.destination)
         self.used_bytes = max(0, self.used_bytes - segment.size)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.pipeline_fakes import FakeLimits
-from tailrace.pipeline.sending.batcher import SEPARATOR_BYTES, Batcher, Entry, Sealed
+from tailrace.pipeline.sealed import Sealed
+from tailrace.pipeline.sending.batcher import SEPARATOR_BYTES, Batcher, Entry
 
 
 def entry(seq: int, size: int = 10, time: str = "2026-11-20T21:00:00.000Z") -> Entry:

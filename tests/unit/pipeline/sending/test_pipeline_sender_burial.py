@@ -12,7 +12,8 @@ from support.pipeline_fakes import RESOURCE, FakeLimits, Told
 from tailrace.clock import ManualClock
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.messages import DELIVERED, PARTIAL, POISONED, REJECTED, RETRY, SPLIT, Outcome
-from tailrace.pipeline.sending.batcher import Entry, Sealed
+from tailrace.pipeline.sealed import Sealed
+from tailrace.pipeline.sending.batcher import Entry
 from tailrace.pipeline.sending.sender import Sender
 from tailrace.pipeline.sending.settings import SenderSettings
 from tailrace.pipeline.spooling.folder import open_spool_folder

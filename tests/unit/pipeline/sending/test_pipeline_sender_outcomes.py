@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from support.pipeline_fakes import FakeLimits
 from tailrace.pipeline.ledger import Ledger, LedgerRow
 from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, PARTIAL, RETRY, SPLIT, Outcome
-from tailrace.pipeline.sending.batcher import Entry, Sealed
+from tailrace.pipeline.sealed import Sealed
+from tailrace.pipeline.sending.batcher import Entry
 from tailrace.pipeline.sending.sender import Sender
 from tailrace.pipeline.sending.settings import SenderSettings
 
