@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tailrace.model.batch import Batch
 from tailrace.model.record import Record
 from tailrace.model.resource import Resource
 from tailrace.pipeline.messages import FileRequest, HttpRequest, Outcome, Reply, StreamRequest
+from tailrace.pipeline.sealed import Sealed
 
 Request = HttpRequest | FileRequest | StreamRequest
+# Takes batches that a destination does not get, the reason in one word, and what was said last; books them.
+Bury = Callable[[Sequence[Sealed], str, str], None]
 
 
 class Limits(Protocol):

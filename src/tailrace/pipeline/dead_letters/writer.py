@@ -23,12 +23,9 @@ if TYPE_CHECKING:
 
     from tailrace.clock import Clock
     from tailrace.pipeline.dead_letters.box import Posting
-    from tailrace.pipeline.interfaces import Destination, Diagnostics, Random, Transport
+    from tailrace.pipeline.interfaces import Bury, Destination, Diagnostics, Random, Transport
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.sealed import Sealed
-
-    # Batches that a destination does not get, the reason in one word, and what was said last.
-    Bury = Callable[[Sequence[Sealed], str, str], None]
 
 # Why letters were not written; these words follow the record's own reason in the ledger.
 FULL = "dead_letter_full"

@@ -10,17 +10,7 @@ When the next attempt is worth making is the breaker's to say.
 from __future__ import annotations
 
 from tailrace.pipeline.sending.breaker import Breaker
-
-
-class Notice:
-    """Something the user should be told: arguments for `Diagnostics`."""
-
-    __slots__ = ("fields", "level", "message")
-
-    def __init__(self, level: str, message: str, fields: dict[str, object]) -> None:
-        self.level = level
-        self.message = message
-        self.fields = fields
+from tailrace.pipeline.sending.notices import NO_ANSWER, Notice
 
 
 class Availability:
@@ -63,8 +53,7 @@ class Availability:
         """A flush waited as long as it may, and the records are still held. Why is not known yet."""
         if not self._go_down(now_s):
             return None
-        message = "destination did not answer in time; its records are kept and nothing waits for it until it answers"
-        return Notice("warn", message, {"destination": self._destination})
+        return Notice("warn", NO_ANSWER, {"destination": self._destination})
 
     def answered(self, now_s: float, held: int, dropped: int) -> Notice | None:
         """The destination dealt with a batch. `held` records are still waiting, `dropped` were lost meanwhile."""

@@ -10,8 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tailrace.pipeline.dead_letters.writer import Bury
-    from tailrace.pipeline.interfaces import Limits
+    from tailrace.pipeline.interfaces import Bury, Limits
     from tailrace.pipeline.spooling.shelf import Shelf
 
 # A batch is a quarter of what may wait at most: while one is on its way the next ones are being filled.
@@ -186,7 +185,7 @@ class SendQueue:
             self.held_bytes += sealed.batch.n_bytes
         self.settled += len(shelved) - (len(sealed) if sealed is not None else 0)
 
-    def _doubt(self, sealed: Sealed) -> None:
+    def doubt(self, sealed: Sealed) -> None:
         """It was sent, and if this process ends now nobody knows whether it arrived."""
         if self._shelf is not None and sealed.place is not None:
             self._shelf.doubt(sealed.place)
@@ -196,7 +195,7 @@ class SendQueue:
         """Batches that further threads have."""
         return sum(one.is_express for one in self._ready)
 
-    def _replace(self, sealed: Sealed, by: Sequence[Sealed]) -> None:
+    def replace(self, sealed: Sealed, by: Sequence[Sealed]) -> None:
         """Put `by` where `sealed` stood; what has no place any more has its outcome."""
         index = self._index_of(sealed)
         self._ready[index : index + 1] = by
@@ -215,7 +214,7 @@ class SendQueue:
             if self._shelf is not None and isinstance(one, Sealed):
                 one.unconfirmed = one.unconfirmed or one is self._on_wire or one.is_written or one.is_express
                 if one.unconfirmed:
-                    self._doubt(one)
+                    self.doubt(one)
                 shelved = self._shelf.back(one) if one.place is not None else self._shelf.put(one)
                 if shelved is not None:
                     self._put_away(one, shelved)

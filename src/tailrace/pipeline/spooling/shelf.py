@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tailrace.clock import Clock
-    from tailrace.pipeline.dead_letters.writer import Bury
-    from tailrace.pipeline.interfaces import Diagnostics
+    from tailrace.pipeline.interfaces import Bury, Diagnostics
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.spooling.place import Place
     from tailrace.pipeline.spooling.spool import Spool

@@ -1,0 +1,97 @@
+"""A batch was not taken, or at last one was: when the next attempt is due, and what is said about it. Pure."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tailrace.pipeline.ledger import LedgerRow
+    from tailrace.pipeline.sending.availability import Availability
+    from tailrace.pipeline.sending.notices import Notice, Said
+    from tailrace.pipeline.sending.send_queue import SendQueue
+    from tailrace.pipeline.sending.settings import SenderSettings
+    from tailrace.pipeline.sending.undeliverable import Undeliverable
+
+
+class Setbacks:
+    """One destination's failure windows. While closing there is no later: pauses are short, the breaker's are not
+    kept."""
+
+    __slots__ = (
+        "_availability",
+        "_dropped_at_start",
+        "_queue",
+        "_row",
+        "_said",
+        "_settings",
+        "_undeliverable",
+        "is_closing",
+    )
+
+    def __init__(
+        self,
+        row: LedgerRow,
+        queue: SendQueue,
+        availability: Availability,
+        settings: SenderSettings,
+        said: Said,
+        undeliverable: Undeliverable,
+    ) -> None:
+        self._row = row
+        self._queue = queue
+        self._availability = availability
+        self._settings = settings
+        self._said = said
+        self._undeliverable = undeliverable
+        self._dropped_at_start = 0
+        self.is_closing = False
+
+    def postpone(
+        self, now_s: float, draw: float, message: str, reason: str, retry_after_s: float | None = None
+    ) -> list[Notice]:
+        """It is tried again soon; not before `retry_after_s`, where the destination asked for that."""
+        return self._failed(now_s, message, reason, self._delay_s(draw, retry_after_s), draw)
+
+    def stand_back(self, now_s: float, draw: float, message: str, reason: str) -> list[Notice]:
+        """More of the same will not help soon."""
+        notices = self._failed(now_s, message, reason, self._settings.slow_retry_s, draw)
+        if not notices:
+            return self._said.once(message, "error", message, {"reason": reason})
+        self._said.note(message)
+        return notices
+
+    def pause(self, now_s: float, draw: float, retry_after_s: float | None) -> None:
+        """It took something, and wants to be left alone for a while before it gets the rest."""
+        self._availability.pause(now_s + self._delay_s(draw, retry_after_s))
+
+    def wait_expired(self, now_s: float) -> list[Notice]:
+        """Somebody waited as long as anybody may, in vain."""
+        self._note_drops()
+        notice = self._availability.wait_expired(now_s)
+        return [notice] if notice else []
+
+    def answered(self, now_s: float) -> list[Notice]:
+        """It dealt with a batch, in whatever way."""
+        self._undeliverable.last_failure = ""
+        lost = self._dropped() - self._dropped_at_start
+        notice = self._availability.answered(now_s, self._queue.held, lost)
+        return [notice] if notice else []
+
+    def _delay_s(self, draw: float, retry_after_s: float | None) -> float:
+        backoff = self._settings.closing_backoff if self.is_closing else self._settings.backoff
+        return backoff.delay_s(self._availability.failures + 1, draw, retry_after_s)
+
+    def _failed(self, now_s: float, message: str, reason: str, delay_s: float, draw: float) -> list[Notice]:
+        self._note_drops()
+        self._undeliverable.last_failure = reason
+        notice = self._availability.attempt_failed(now_s, message, reason, delay_s, draw)
+        if self.is_closing:
+            self._availability.pause(now_s + delay_s)
+        return [notice] if notice else []
+
+    def _note_drops(self) -> None:
+        """Remember where a failure window began, so that its end can say what was lost in between."""
+        if self._availability.is_up:
+            self._dropped_at_start = self._dropped()
+
+    def _dropped(self) -> int:
+        return sum(self._row.snapshot().dropped.values())
