@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
 # Letters of one trouble come in a burst: they share a request.
 LINGER_S = 0.1
+# At the end a request that is not answered in time costs all that is in it.
+END_POSTING_BYTES = 1_048_576
 
 
 class Posting:
@@ -27,7 +29,16 @@ class Posting:
 class LetterBox:
     """Bounded in bytes of records, what is on its way included. A single letter of any size fits into an empty box."""
 
-    __slots__ = ("_due_s", "_max_bytes", "_next_number", "_posting_max_bytes", "_waiting", "held_bytes", "posting")
+    __slots__ = (
+        "_due_s",
+        "_is_ending",
+        "_max_bytes",
+        "_next_number",
+        "_posting_max_bytes",
+        "_waiting",
+        "held_bytes",
+        "posting",
+    )
 
     def __init__(self, max_bytes: int, posting_max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -36,6 +47,7 @@ class LetterBox:
         self._waiting: list[Letter] = []
         self._next_number = 1
         self._due_s = 0.0
+        self._is_ending = False
         self.posting: Posting | None = None
         self.held_bytes = 0
 
@@ -49,17 +61,25 @@ class LetterBox:
 
     def put(self, letter: Letter, now_s: float) -> bool:
         """Whether there was room."""
-        if not self.has_room(letter.n_bytes):
+        if not self._is_ending and not self.has_room(letter.n_bytes):
             return False
-        if not self._waiting and self.posting is None:
+        if not self._waiting and self.posting is None and not self._is_ending:
             self._due_s = now_s + LINGER_S
         self.held_bytes += letter.n_bytes
         self._waiting.append(letter)
         return True
 
-    def hurry(self) -> None:
-        """Nothing lingers any more, and no pause is kept."""
+    def end(self) -> None:
+        """Nothing lingers any more, and no pause is kept. What senders cannot keep any longer is taken without a bound:
+        it lay in their memory, which is bounded."""
         self._due_s = 0.0
+        self._is_ending = True
+        self._posting_max_bytes = min(self._posting_max_bytes, END_POSTING_BYTES)
+
+    def wants(self, n_bytes: int) -> bool:
+        """Whether more, of that size, should be read from disk now: as much as one request carries is enough."""
+        most_bytes = min(self._max_bytes, self._posting_max_bytes)
+        return self.posting is None and (not self.held_bytes or self.held_bytes + n_bytes <= most_bytes)
 
     def next_posting(self, now_s: float, wall_s: float) -> tuple[Posting | None, float | None]:
         """What to send now, or else when to ask again (None: when something has changed)."""

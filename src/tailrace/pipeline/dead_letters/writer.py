@@ -11,6 +11,7 @@ from tailrace.clock import rfc3339_ms
 from tailrace.errors import ConfigError, ConnectError, NoReplyError
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
+from tailrace.pipeline import ledger
 from tailrace.pipeline.dead_letters.box import LetterBox
 from tailrace.pipeline.dead_letters.envelope import Letter, envelope_line
 from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, RETRY
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.interfaces import Bury, Destination, Diagnostics, Random, Transport
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.sealed import Sealed
+    from tailrace.pipeline.sending.remains import Remains
 
 # Why letters were not written; these words follow the record's own reason in the ledger.
 FULL = "dead_letter_full"
@@ -36,9 +38,11 @@ SHUTDOWN = "dead_letter_shutdown"
 ATTEMPT_TIMEOUT_S = 10.0
 MAX_ATTEMPTS = 8
 _MIN_TIMEOUT_S = 0.001
-# Of the time for the last flush, the part that is kept for letters, and the most of it.
+# Of the time for the last flush, the part that is kept for letters, and the most of it; and the part where the
+# destination is down.
 _LAST_SHARE = 0.3
 _LAST_MAX_S = 0.6
+_LAST_SHARE_DOWN = 0.75
 
 
 class DeadLetters:
@@ -56,8 +60,10 @@ class DeadLetters:
         "_is_failing",
         "_is_running",
         "_monitor",
+        "_note",
         "_random",
         "_resource",
+        "_sources",
         "_spawn",
         "_transport",
     )
@@ -72,7 +78,9 @@ class DeadLetters:
         diagnostics: Diagnostics,
         max_bytes: int,
         backoff: Backoff | None = None,
+        note: Callable[[], None] | None = None,
     ) -> None:
+        """`note` is called when something has got its outcome."""
         self._destination = destination
         self._transport = transport
         self._resource = resource
@@ -83,6 +91,8 @@ class DeadLetters:
         self._box = LetterBox(max_bytes, destination.limits.max_bytes)
         self._monitor = Monitor()
         self._spawn: Callable[[Callable[[], None]], object] | None = None
+        self._note = note
+        self._sources: list[Remains] = []
         self._is_running = False
         self._is_failing = False
         self._closed = False
@@ -127,28 +137,48 @@ class DeadLetters:
         with self._monitor:
             return not self._closed and self._box.has_room(n_bytes)
 
-    def reserve_s(self, left_s: float) -> float:
-        """How much of the `left_s` seconds before the end of the process is wanted after the last delivery."""
-        return min(_LAST_MAX_S, max(0.0, left_s) * _LAST_SHARE)
+    # -- the end of the process
+
+    def reserve_s(self, left_s: float, is_up: bool = True) -> float:
+        """How much of the `left_s` seconds before the end of the process is wanted after the last delivery to a
+        destination that is up, or is not."""
+        left_s = max(0.0, left_s)
+        return min(_LAST_MAX_S, left_s * _LAST_SHARE) if is_up else left_s * _LAST_SHARE_DOWN
+
+    def begin_close(self, deadline_s: float) -> None:
+        """From now on nothing is later than `deadline_s` (monotonic)."""
+        with self._monitor:
+            self._close_deadline_s = deadline_s
+            self._box.end()
+            self._monitor.notify_all()
+
+    def stream(self, remains: Remains) -> None:
+        """Write what a sender leaves behind: no more of it is read at once than is written at once."""
+        with self._monitor:
+            self._sources.append(remains)
+            self._start_thread()
+            self._monitor.notify_all()
 
     def close(self, deadline_s: float) -> None:
         """Write what there is until `deadline_s` (monotonic). After it nothing is held."""
+        self.begin_close(deadline_s)
         with self._monitor:
-            self._close_deadline_s = deadline_s
-            self._box.hurry()
-            self._monitor.notify_all()
-            self._monitor.wait_until(lambda: not self._box, self._clock, deadline_s)
+            self._monitor.wait_until(lambda: not self._box and not self._sources, self._clock, deadline_s)
             self._closed = True
+            sources, self._sources = self._sources, []
+        # What is being handed over at this moment is in the box then, or has been dropped.
+        unread = sum(remains.drop(f"{ledger.SHUTDOWN}, {SHUTDOWN}") for remains in sources)
+        with self._monitor:
             lost = self._box.empty()
             self._monitor.notify_all()
         _drop(lost, SHUTDOWN)
-        if lost:
-            self._say_lost(lost, "there was no more time")
+        if lost or unread:
+            self._say_lost(lost, "there was no more time", unread)
 
     # -- the thread
 
     def _start_thread(self) -> None:
-        if self._box and not self._is_running and self._spawn is not None:
+        if (self._box or self._sources) and not self._is_running and self._spawn is not None:
             self._is_running = True
             self._spawn(self.run)
 
@@ -161,14 +191,35 @@ class DeadLetters:
             self._transport.close()
 
     def _next_posting(self) -> Posting | None:
-        with self._monitor:
-            while not self._closed:
+        while True:
+            self._read_remains()
+            with self._monitor:
+                if self._closed:
+                    return None
                 now_s = self._clock.monotonic_s()
                 posting, until_s = self._box.next_posting(now_s, self._clock.wall_s())
                 if posting is not None:
                     return posting
-                self._monitor.wait(None if until_s is None else until_s - now_s)
-        return None
+                if not self._sources or not self._box.wants(0):
+                    self._monitor.wait(None if until_s is None else until_s - now_s)
+
+    def _read_remains(self) -> None:
+        """Take from what senders left as much as the next request may carry. A sender's lock is taken before ours: not
+        while we hold it."""
+        while (remains := self._first_source()) is not None:
+            n_bytes = remains.next_bytes
+            with self._monitor:
+                if n_bytes is None:
+                    self._sources = [other for other in self._sources if other is not remains]
+                    self._monitor.notify_all()
+                    continue
+                if not self._box.wants(n_bytes):
+                    return
+            remains.bury_next()
+
+    def _first_source(self) -> Remains | None:
+        with self._monitor:
+            return self._sources[0] if self._sources else None
 
     def _attempt(self, posting: Posting) -> None:
         kind, reason, retry_after_s = self._send(posting)
@@ -185,6 +236,8 @@ class DeadLetters:
                 letters = self._box.done(now_s)
                 self._book(letters, kind)
                 self._monitor.notify_all()
+        if letters and self._note is not None:
+            self._note()
         self._say(letters, kind, reason)
 
     def _book(self, letters: Sequence[Letter], kind: str) -> None:
@@ -199,6 +252,8 @@ class DeadLetters:
         try:
             if posting.lines is None:
                 posting.lines = [envelope_line(letter, self._resource) for letter in posting.letters]
+            if self._closed:
+                return RETRY, "", None  # it was dropped meanwhile: it must not arrive any more
             request = self._destination.build_request(self._batch(posting), self._own(posting), self._clock.wall_s())
             outcome = self._destination.classify(self._transport.send(request, self._timeout_s()))
         except (ConnectError, NoReplyError) as error:
@@ -241,10 +296,11 @@ class DeadLetters:
             self._diagnostics("warn", message, destination=self.name, reason=reason)
         self._is_failing = kind != DELIVERED
 
-    def _say_lost(self, letters: Sequence[Letter], reason: str) -> None:
+    def _say_lost(self, letters: Sequence[Letter], reason: str, unread: int = 0) -> None:
+        """`unread` more were never letters."""
         message = "undeliverable records could not be written to the dead letter destination and are lost"
-        n_records = sum(map(len, letters))
-        grounds = ", ".join(sorted({letter.error or letter.reason for letter in letters}))[:500]
+        n_records = sum(map(len, letters)) + unread
+        grounds = ", ".join(sorted({letter.error or letter.reason for letter in letters}))[:500] or ledger.SHUTDOWN
         fields: dict[str, object] = {"destination": self.name, "droppedRecords": n_records}
         self._diagnostics("error", message, **fields, reason=reason, undeliverableBecause=grounds)
 

@@ -237,7 +237,7 @@ def test_a_first_letter_waits_a_moment_for_others() -> None:
     assert box.next_posting(0.0, 0.0) == (None, None)
     assert box.put(letter(1, 1), 5.0)
     assert box.next_posting(5.0, 0.0) == (None, 5.0 + LINGER_S)
-    box.hurry()
+    box.end()
     posting, _ = box.next_posting(5.0, 0.0)
     assert posting is not None
     assert posting.attempts == 1
