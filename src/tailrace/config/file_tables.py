@@ -17,7 +17,7 @@ CATEGORIES = ("platform", "function", "extension")
 _DESTINATION_KEYS = (
     "url", "name", "headers", "types", "min_level", "match", "exclude", "queue_max_bytes", "failover_for",
 )  # fmt: skip
-_MASK_KEYS = ("name", "rule", "pattern", "keys", "replacement")
+_MASK_KEYS = ("name", "rule", "pattern", "keys", "replacement", "compounds")
 _LEAST_QUEUE, _MOST_QUEUE = 65_536, 1_073_741_824
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
@@ -70,6 +70,14 @@ class Fields:
             return value
         self.wrong(key, "it is no number in the range", f"allowed: a whole number from {least} to {most}")
         return None
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self._table.get(key)
+        if isinstance(value, bool):
+            return value
+        if value is not None:
+            self.wrong(key, f"it is {self.kind_of(value)}", "allowed: true or false")
+        return default
 
     def raw(self, key: str) -> object:
         return self._table.get(key)
@@ -222,10 +230,13 @@ def _mask(item: object, place: str, problems: list[ConfigError]) -> MaskSpec | N
     if not isinstance(replacement, str):
         fields.wrong("replacement", f"it is {Fields.kind_of(replacement)}", "allowed: a text")
         replacement = "***"
+    compounds = fields.flag("compounds", True)
+    if pattern is not None and fields.raw("compounds") is not None:
+        fields.wrong("compounds", "a pattern has no names", "write it beside keys, or beside a rule of names")
     if len(problems) > n_problems:
         return None
     if [rule, pattern, keys].count(None) != 2:
         problems.append(ConfigError(place, "it has none or several of rule, pattern and keys", "write one of them"))
         return None
     name = name or rule or f"mask-{place.rpartition(', ')[2].partition(' ')[0]}"
-    return MaskSpec(place, name, rule, pattern, keys or (), replacement)
+    return MaskSpec(place, name, rule, pattern, keys or (), replacement, compounds)

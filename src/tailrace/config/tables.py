@@ -67,10 +67,11 @@ class DestinationTable:
 class MaskSpec:
     """One rule of masking: a built-in one by name (`rule`), a `pattern`, or names of members (`keys`).
 
-    Exactly one of the three is set. `name` is what its count stands under, `place` where it was asked for.
+    Exactly one of the three is set. `name` is what its count stands under, `place` where it was asked for. Names
+    count as the last words of longer ones, too, unless `compounds` is false.
     """
 
-    __slots__ = ("keys", "name", "pattern", "place", "replacement", "rule")
+    __slots__ = ("compounds", "keys", "name", "pattern", "place", "replacement", "rule")
 
     def __init__(
         self,
@@ -80,7 +81,9 @@ class MaskSpec:
         pattern: str | None = None,
         keys: tuple[str, ...] = (),
         replacement: str = "***",
+        compounds: bool = True,
     ) -> None:
+        self.compounds = compounds
         self.place = place
         self.name = name
         self.rule = rule
@@ -100,6 +103,8 @@ class MaskSpec:
             said["pattern"] = self.pattern
         else:
             said["keys"] = list(self.keys)
+        if not self.compounds:
+            said["compounds"] = False
         said["replacement"] = self.replacement
         return said
 

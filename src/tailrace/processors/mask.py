@@ -4,11 +4,10 @@ touched; everything else stays byte for byte, and JSON stays JSON.
 
 from __future__ import annotations
 
-import re
-
-from tailrace.processors.mask_rules import build_rules
+from tailrace.processors.mask_json import JsonScan, decoded
+from tailrace.processors.mask_rules import build_rules, mask_values
 from tailrace.protocol.events import split_events
-from tailrace.protocol.jsontext import dumps, loads, quote, scan_string
+from tailrace.protocol.jsontext import dumps, loads, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
     from tailrace.processors.mask_rules import KeyRule, PatternRule
 
 WITHHELD = "withheld"
-# Strings, brackets and numbers; what lies between them needs no look.
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|-?[0-9][0-9.eE+-]*', re.DOTALL)
-# Members of the event itself: the time and the type are the platform's, and others read them.
-_ENVELOPE = ("time", "type")
 # JSON in a text in JSON in a text: deeper than this it is text.
 _MAX_LEVELS = 3
 _MAX_NAMES = 2000
@@ -37,11 +32,14 @@ class Masker:
     passed on, for what should have been masked must not leave because of a slip in a file.
     """
 
-    __slots__ = ("_by_key", "_clean_names", "_rules", "counts", "withholds")
+    __slots__ = ("_clean_names", "_hints", "_keys", "_patterns", "_rule_by_name", "_whole_names", "counts", "withholds")
 
     def __init__(self, keys: Sequence[KeyRule], patterns: Sequence[PatternRule], withholds: bool = False) -> None:
-        self._rules: tuple[KeyRule | PatternRule, ...] = (*keys, *patterns)
-        self._by_key = {key: rule for rule in reversed(keys) for key in rule.keys}
+        self._keys = keys
+        self._hints = tuple({hint for rule in keys for hint in rule.names.hints})
+        self._patterns = patterns
+        self._rule_by_name: dict[tuple[str, bool], KeyRule | None] = {}
+        self._whole_names = False
         self._clean_names: set[str] = set()
         self.withholds = withholds
         self.counts: dict[str, int] = {}
@@ -49,8 +47,12 @@ class Masker:
     def mask(self, record: Record) -> None:
         """Afterwards neither `record.raw` nor `record.event` holds what the rules find."""
         raw = record.raw if record.raw is not None else dumps(record.event)
-        if self.withholds and not record.type.startswith("platform."):
+        # The platform's own words: `requestId` is no `id` that anybody wants masked.
+        self._whole_names = record.type.startswith("platform.")
+        if self.withholds and not self._whole_names:
             masked = self._withheld(record)
+        elif not self._patterns and "\\u" not in raw and not self._may_name(raw):
+            return
         else:
             masked = self._json(raw, 0, isinstance(record.event, dict))
         if masked != raw:
@@ -73,11 +75,20 @@ class Masker:
                 pass
             else:
                 return self._json(text, level + 1, False)
-        for rule in self._rules:
+        if self._hints and self._may_name(text):
+            text, names = mask_values(text, self._keys)
+            for name in names:
+                self._count(name, 1)
+        for rule in self._patterns:
             text, found = rule.apply(text)
             if found:
                 self._count(rule.name, found)
         return text
+
+    def _may_name(self, text: str) -> bool:
+        """False where no name of any rule is: most texts have none, and they are many."""
+        lowered = text.lower()
+        return any(hint in lowered for hint in self._hints)
 
     def _count(self, name: str, found: int) -> None:
         self.counts[name] = self.counts.get(name, 0) + found
@@ -87,35 +98,24 @@ class Masker:
         return f'{{"time":{quote(record.time)},"type":{quote(record.type)},"record":"{WITHHELD}"}}'
 
     def _json(self, text: str, level: int, is_event: bool) -> str:
-        """JSON text with its strings and numbers masked, and the values of members that a rule names."""
-        pieces: list[str] = []
-        copied = depth = index = 0
-        while (token := _TOKEN.search(text, index)) is not None:
-            start, index = token.span()
-            found = text[start]
-            if found in "{}[]":
-                depth += 1 if found in "{[" else -1
-                continue
-            colon = _colon_after(text, index) if found == '"' else -1
-            stop, new = index, None
-            if colon < 0:
-                new = self._value(text[start:index], level)
-            elif is_event and depth == 1:
-                name = _decoded(text[start:index])
-                index = _end_of_value(text, colon + 1)[1] if name in _ENVELOPE else colon + 1
-            else:
-                rule = self._by_key.get(_decoded(text[start:index]).lower())
-                if rule is not None:
-                    start, stop = _end_of_value(text, colon + 1)
-                    new = quote(rule.replacement)
-                    self._count(rule.name, 1)
-                    index = stop
-                else:
-                    new = self._name(text[start:index])
-            if new is not None:
-                pieces += [text[copied:start], new]
-                copied = stop
-        return "".join([*pieces, text[copied:]]) if pieces else text
+        """JSON text with its strings and numbers masked, and the values that belong to names."""
+        scan = JsonScan(text, self._rule_of, lambda token: self._value(token, level), self._name, is_event)
+        masked = scan.run()
+        for name in scan.found:
+            self._count(name, 1)
+        return masked
+
+    def _rule_of(self, name: str) -> KeyRule | None:
+        """The first rule that means members called `name`."""
+        if not self._keys:
+            return None
+        known = (name, self._whole_names)
+        if known not in self._rule_by_name:
+            if len(self._rule_by_name) >= _MAX_NAMES:
+                self._rule_by_name.clear()
+            rules = (rule for rule in self._keys if rule.names.mean(name, self._whole_names))
+            self._rule_by_name[known] = next(rules, None)
+        return self._rule_by_name[known]
 
     def _name(self, token: str) -> str | None:
         """As `_value` for a member's name. Names come again and again: those with nothing to mask are remembered."""
@@ -130,7 +130,7 @@ class Masker:
 
     def _value(self, token: str, level: int) -> str | None:
         """A string or number masked, None where there is nothing to mask."""
-        inner = _decoded(token) if token[0] == '"' else token
+        inner = decoded(token) if token[0] == '"' else token
         masked = self.text(inner, level)
         return quote(masked) if masked != inner else None
 
@@ -142,32 +142,3 @@ def build_masker(specs: Sequence[MaskSpec], masks_unknown: bool, problems: list[
     keys, patterns = build_rules(specs, problems)
     withholds = masks_unknown or len(problems) > before
     return Masker(keys, patterns, withholds) if keys or patterns or withholds else None
-
-
-def _decoded(token: str) -> str:
-    return scan_string(token, 1)[0] if "\\" in token else token[1:-1]
-
-
-def _colon_after(text: str, index: int) -> int:
-    """Where the colon of a member's name stands, or -1."""
-    while index < len(text) and text[index] in " \t\n\r":
-        index += 1
-    return index if text.startswith(":", index) else -1
-
-
-def _end_of_value(text: str, index: int) -> tuple[int, int]:
-    """From where to where the value behind a colon goes."""
-    while index < len(text) and text[index] in " \t\n\r":
-        index += 1
-    start = index
-    if text.startswith(("{", "[", '"'), index):
-        depth = 0
-        while (token := _TOKEN.search(text, index)) is not None:
-            index = token.end()
-            depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token.group(), 0)
-            if depth <= 0:
-                return start, index
-        return start, len(text)
-    while index < len(text) and text[index] not in ",]} \t\n\r":
-        index += 1
-    return start, index

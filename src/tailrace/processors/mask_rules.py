@@ -6,18 +6,22 @@ import re
 
 from tailrace.config.wording import suggestion
 from tailrace.errors import ConfigError
+from tailrace.processors.mask_names import Names
+from tailrace.processors.mask_values import value_behind
 from tailrace.processors.patterns import MAX_STEPS, SafePattern, compile_safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tailrace.config.tables import MaskSpec
+    from tailrace.processors.mask_values import Span
 
 _CREDENTIALS = (
     "password", "passwd", "pwd", "secret", "token", "api_key", "api-key", "apikey", "x-api-key", "access_token",
     "refresh_token", "id_token", "client_secret", "private_key", "authorization", "proxy-authorization", "cookie",
-    "set-cookie",
+    "set-cookie", "passphrase", "passcode", "pgpassword", "authtoken", "secret_key", "secret_access_key", "signing_key",
+    "encryption_key", "account_key", "shared_access_key",
 )  # fmt: skip
 _AWS_SECRETS = (
     "aws_secret_access_key", "aws_session_token", "secretAccessKey", "sessionToken", "x-amz-security-token",
@@ -57,21 +61,29 @@ class PatternRule:
 
 
 class KeyRule:
-    """Replaces the values of members by name, in any case, whatever they are; and in text what stands behind a name
-    and ``=`` or ``:``."""
+    """Replaces the values of members by name, whatever they are; and in text what stands behind a name."""
 
-    __slots__ = ("_in_text", "keys", "name", "replacement")
+    __slots__ = ("keys", "name", "names", "replacement")
 
-    def __init__(self, name: str, keys: Iterable[str], replacement: str) -> None:
+    def __init__(self, name: str, keys: Iterable[str], replacement: str, compounds: bool = True) -> None:
         self.name = name
         self.keys = frozenset(key.lower() for key in keys)
+        self.names = Names(keys, compounds)
         self.replacement = replacement
-        self._in_text = SafePattern(_in_text(self.keys), MAX_STEPS)
 
-    def apply(self, text: str) -> tuple[str, int]:
-        """`text`, which is no JSON, masked, and how many places were."""
-        spans = self._in_text.spans(text)
-        return (_replaced(text, spans, self.replacement), len(spans)) if spans else (text, 0)
+    def spans(self, text: str) -> list[Span]:
+        """Where in `text`, which is no JSON, values are that belong to its names, in order and apart."""
+        found: list[Span] = []
+        if not self.names.may_be_in(text):
+            return found
+        begin = 0
+        while (site := self.names.next_site(text, begin)) is not None:
+            value = value_behind(text, *site)
+            begin = site[0] + 1
+            if value is not None:
+                found.append(value)
+                begin = value[1]
+        return found
 
 
 def build_rules(specs: Iterable[MaskSpec], problems: list[ConfigError]) -> tuple[list[KeyRule], list[PatternRule]]:
@@ -98,12 +110,12 @@ def build_rules(specs: Iterable[MaskSpec], problems: list[ConfigError]) -> tuple
 
 def _build(spec: MaskSpec) -> KeyRule | PatternRule:
     if spec.rule is None and spec.pattern is None:
-        return KeyRule(spec.name, spec.keys, spec.replacement)
+        return KeyRule(spec.name, spec.keys, spec.replacement, spec.compounds)
     if spec.pattern is not None:
         return PatternRule(spec.name, compile_safe(spec.pattern, f"{spec.place}, pattern"), spec.replacement)
     rule = spec.rule or ""
     if rule in BUILT_IN_KEYS:
-        return KeyRule(spec.name, BUILT_IN_KEYS[rule], spec.replacement)
+        return KeyRule(spec.name, BUILT_IN_KEYS[rule], spec.replacement, spec.compounds)
     if rule in BUILT_IN_PATTERNS:
         pattern = SafePattern(re.compile(BUILT_IN_PATTERNS[rule]), MAX_STEPS)
         return PatternRule(spec.name, pattern, spec.replacement)
@@ -111,33 +123,26 @@ def _build(spec: MaskSpec) -> KeyRule | PatternRule:
     raise ConfigError(spec.place, found, f"known: {', '.join(BUILT_IN)}")
 
 
-def _in_text(keys: Iterable[str]) -> re.Pattern[str]:
-    """A name, perhaps quoted, a sign, and its value: quoted, an object or list to the end of the text (nobody knows
-    where it closes), or the next word, with the scheme before it where it is a header. In JSON that stands in a text
-    of JSON quotes have backslashes before them: there a value goes to the next quote that has as many."""
-    names = "|".join(re.escape(key) for key in sorted(keys, key=len, reverse=True))
-    return re.compile(
-        rf"(?i)(?<![A-Za-z0-9_-])(?:{names})\\{{0,15}}[\"']?\s{{0,20}}[=:]\s{{0,20}}(?:[bru]{{1,2}}(?=[\"']))?"
-        r"(\"(?:[^\"\\]|\\.)*|'(?:[^'\\]|\\.)*|(\\{1,15}[\"'])(?:(?!(?<!\\)\2).)*|[{\[].*"
-        r"|(?:aws4-[a-z0-9-]{1,40}|digest|hawk|oauth)\s[^\r\n]*"  # schemes with a list of parameters
-        r"|(?:(?:bearer|basic|token|negotiate|apikey)\s{1,4})?[^\s,;&]+)",
-        re.DOTALL,
-    )
+def mask_values(text: str, rules: Sequence[KeyRule]) -> tuple[str, list[str]]:
+    """`text`, which is no JSON, with what belongs to the names of all `rules` replaced, and for each place the rule
+    that did it: where several find a value, the first one."""
+    spans = [(*span, place) for place, rule in enumerate(rules) for span in rule.spans(text)]
+    if not spans:
+        return text, []
+    pieces, names = [], []
+    copied = 0
+    for start, stop, place in sorted(spans, key=lambda span: (span[0], span[2])):
+        if start >= copied:
+            pieces += [text[copied:start], rules[place].replacement]
+            names.append(rules[place].name)
+        copied = max(copied, stop)
+    return "".join([*pieces, text[copied:]]), names
 
 
-def _replaced(text: str, spans: list[tuple[int, int]], replacement: str) -> str:
+def _replaced(text: str, spans: list[Span], replacement: str) -> str:
     pieces = []
     copied = 0
     for start, stop in spans:
-        opening = _opening(text, start)  # the quote before a value stays, as does the one behind
-        pieces += [text[copied:start], opening, replacement]
+        pieces += [text[copied:start], replacement]
         copied = stop
     return "".join([*pieces, text[copied:]])
-
-
-def _opening(text: str, start: int) -> str:
-    """The quote that begins there, with the backslashes before it."""
-    index = start
-    while text.startswith("\\", index):
-        index += 1
-    return text[start : index + 1] if text[index : index + 1] in ('"', "'") else ""

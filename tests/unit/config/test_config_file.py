@@ -302,3 +302,14 @@ def test_whatever_stands_in_a_file_every_problem_is_one_sentence_and_nothing_bre
     for problem in settings.problems:
         assert "\n" not in str(problem)
         assert len(str(problem)) < 1000
+
+
+def test_whether_names_of_a_mask_count_in_longer_ones_is_said_by_a_flag(load: Load) -> None:
+    text = 'mask = ["email", { keys = ["id"], compounds = false }, { rule = "credentials", compounds = true }]'
+    settings = load(text)
+    assert [spec.compounds for spec in settings.mask_specs] == [True, False, True]
+    assert settings.mask_specs[1].to_object()["compounds"] is False
+    assert settings.problems == []
+    settings = load('mask = [{ keys = ["id"], compounds = "no" }, { pattern = "x", compounds = true }]')
+    assert settings.masks_unknown
+    assert [problem.found for problem in settings.problems] == ["it is a text", "a pattern has no names"]

@@ -75,7 +75,7 @@ PASSWORD = keys("password", "Authorization")
         ("Authorization: AWS4-HMAC-SHA256 Credential=A, Signature=hunter2\nx", "Authorization: ***\nx"),
         ('cut off {"a":1,"password":{"b":["hunter2', 'cut off {"a":1,"password":***'),
         ("Authorization: Bearer hunter2 x", "Authorization: *** x"),
-        ("my_password=hunter2", "my_password=hunter2"),
+        ("my_password=hunter2", "my_password=***"),
         ("a password was set", "a password was set"),
         (f'{TIME}\tid\tINFO\t{{"password":"hunter2","a":1}}', f'{TIME}\tid\tINFO\t{{"password":"***","a":1}}'),
         # JSON in a text
