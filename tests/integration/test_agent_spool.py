@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from support.http_sink import HttpSink
 from support.namespaces import needs_namespaces
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.invocations import new_invocation
+from tailrace.emulator.machine.policy import Policy
 from tailrace.packaging.cache import plain_layer
 
 # Lines of about a kilobyte: `lines` of them, then perhaps no end, or SIGKILL for the agent when enough is on its disk.
@@ -56,6 +58,7 @@ def on_disk():
 """
 )
 LIMIT_S = 20.0
+IN_512_MB: dict[str, Any] = {"isolation": "namespace", "tmp_mb": 512}
 SMALL = {"TAILRACE_QUEUE_MAX_BYTES": "65536", "TAILRACE_END_WAIT_MS": "100"}
 
 
@@ -85,8 +88,13 @@ def told(
 
     ledger, story = run(scenario())
     assert ledger is not None, story.lines
-    (row,) = (row for row in ledger.values() if isinstance(row, dict))
+    (row,) = (row for name, row in ledger.items() if isinstance(row, dict) and name not in ("refused", "platform"))
     return row, story
+
+
+def rows_in(story: Story) -> Any:
+    """The whole of the last ledger."""
+    return json.loads(ledgers_in(story)[-1])
 
 
 async def process_has_left(story: Story, ledgers: int = 1) -> None:
@@ -201,7 +209,8 @@ def test_a_killed_process_that_held_nothing_took_nothing_with_it(tmp_path: Path)
 
 
 @needs_namespaces
-def test_a_full_disk_costs_what_memory_cannot_hold_and_is_named(tmp_path: Path) -> None:
+def test_with_memory_and_disk_full_telemetry_stays_with_the_platform_and_nothing_is_lost(tmp_path: Path) -> None:
+    patient = Policy(freeze_after_ms=0, telemetry_retry_delays_ms=(50,) * 200)
     with HttpSink() as sink:
 
         async def fills_the_disk(env: ExecutionEnvironment, story: Story) -> None:
@@ -210,23 +219,43 @@ def test_a_full_disk_costs_what_memory_cannot_hold_and_is_named(tmp_path: Path) 
             await invoke(env, call=2, lines=600)
             sink.revive()
             await invoke(env, call=3)
+            await goes_on_until(env, lambda: "3:0" in function_lines(sink))
 
-        row, _ = told(
-            tmp_path,
-            f"http://127.0.0.1:{sink.port}/in",
-            fills_the_disk,
-            isolation="namespace",
-            tmp_mb=512,
-        )
+        row, story = told(tmp_path, f"http://127.0.0.1:{sink.port}/in", fills_the_disk, policy=patient, **IN_512_MB)
 
-        assert row["received"] == account(row)
-        assert row["delivered"] == len(sink.lines())
-        assert row["dropped"] == {"disk_full": row["received"] - row["delivered"]}
-        # The oldest are kept: the newest are what is lost.
-        arrived = function_lines(sink)
-        expected = [*written(1, 1), *written(2, 600), *written(3, 1)]
-        assert [line for line in arrived if line != "3:0"] == expected[: len(arrived) - ("3:0" in arrived)]
-        assert 10 < len(arrived) < len(expected)
+        assert row["received"] == account(row) == row["delivered"] == len(sink.lines()), (row, story.lines)
+        assert function_lines(sink) == [*written(1, 1), *written(2, 600), *written(3, 1)]
+        assert rows_in(story)["refused"]["rejected"] > 0
+        assert any("No space left" in line for line in story.lines)
+
+
+@needs_namespaces
+def test_what_the_platform_gives_up_while_memory_and_disk_are_full_is_named(tmp_path: Path) -> None:
+    hasty = Policy(freeze_after_ms=0, telemetry_retry_delays_ms=(1, 1))
+    with HttpSink() as sink:
+
+        async def fills_the_disk(env: ExecutionEnvironment, story: Story) -> None:
+            await invoke(env, call=1, fill=True)
+            sink.kill()
+            await invoke(env, call=2, lines=1200)
+            for _ in range(50):  # the platform's own attempts need time in which nothing is frozen
+                await invoke(env, call=3, lines=0)
+            sink.revive()
+            await goes_on_until(env, lambda: any("the platform dropped telemetry" in line for line in story.lines))
+
+        row, story = told(tmp_path, f"http://127.0.0.1:{sink.port}/in", fills_the_disk, policy=hasty, **IN_512_MB)
+
+        assert row["received"] == account(row) == row["delivered"] == len(sink.lines())
+        arrived = [line for line in function_lines(sink) if line.startswith("2:")]
+        assert sorted(arrived, key=lambda line: int(line[2:])) == arrived
+        lost = rows_in(story)["platform"]["dropped"]["logs_dropped"]
+        assert 0 < 1200 - len(arrived) <= lost
+
+
+async def goes_on_until(env: ExecutionEnvironment, is_done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not is_done():
+            await invoke(env, call=4, lines=0)
 
 
 @pytest.mark.parametrize("where", ["relative/path", "/proc/no-folder"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping
@@ -110,8 +111,12 @@ class FakeLambdaApi:
         data = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         uri = self.subscription()["destination"]["URI"].replace("sandbox.localdomain", "127.0.0.1")
         request = urllib.request.Request(uri, data, {"Content-Type": "application/json"}, method="POST")
-        with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
-            return int(reply.status)
+        try:
+            with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
+                return int(reply.status)
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code
 
     # What a test asks
 

@@ -144,6 +144,7 @@ class Rig:
         settings: SenderSettings | None = None,
         draw: Callable[[], float] = lambda: 0.0,
         express: Callable[[], FakeTransport] | None = None,
+        kind: type[Exporter] = Exporter,
     ) -> None:
         self.destination = destination or FakeDestination()
         self.transport = transport or FakeTransport()
@@ -151,7 +152,7 @@ class Rig:
         self.clock = clock or ManualClock()
         self.told = Told()
         self.row = self.ledger.open_row(self.destination.name)
-        self.exporter = Exporter(
+        self.exporter = kind(
             self.destination, self.transport, self.row, RESOURCE, self.clock, draw, self.told, settings, express
         )
 

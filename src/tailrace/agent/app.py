@@ -179,7 +179,6 @@ class App:
             self._listener.stop()
             self._listener.wait_stopped(CONNECTIONS_END_S)
         self._intake.close()
-        self._fanout.wait_no_more()
         self._progress.wait_quiet(max(0.0, until_s - self._clock.monotonic_s()))
 
 

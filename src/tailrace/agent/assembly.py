@@ -76,7 +76,9 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
     fanout = build_fanout(environ, settings, resource, ledger, clock, diagnostics, spooling)
     spooling.go_on(ledger, fanout.exporters)
     progress = Progress(clock)
-    intake = Intake(ledger, progress, clock, account=spooling.account)
+    intake = Intake(
+        ledger, progress, clock, account=spooling.account, make_room=fanout.make_room, diagnostics=diagnostics
+    )
     initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "")
     attributor = Attributor(concurrent=initialization == MANAGED_INSTANCES)
     masker = masker_of(settings, diagnostics)
@@ -145,7 +147,7 @@ def build_fanout(
     rows = [(destination, ledger.open_row(destination.name)) for destination in built.destinations]
     dead_letters = None
     if transport is None:
-        dead_letters = open_dead_letters(environ, settings, resource, clock, draw, diagnostics)
+        dead_letters = open_dead_letters(environ, settings, resource, clock, draw, diagnostics, note)
     exporters = [
         Exporter(
             destination,

@@ -100,7 +100,6 @@ class Explainer:
         self._fanout: Fanout = build_fanout(
             view.environ, view.settings, resource, self._ledger, clock, say, transport=self._wire
         )
-        self._fanout.wait_no_more()
         self._masker = masker_of(view.settings, say)
         concurrent = view.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "") == MANAGED_INSTANCES
         self._attributor = _Watched(concurrent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tailrace.pipeline.last_flush import close_all
 from tailrace.pipeline.ledger import BAD_CONFIGURATION, NO_DESTINATION, NO_DESTINATION_ROW
 
 TYPE_CHECKING = False
@@ -16,28 +17,19 @@ if TYPE_CHECKING:
     from tailrace.pipeline.sending.exporter import Exporter
 
 
-PATIENCE_S = 2.0
-# How often it looks whether another destination has room; the one it waits for wakes it.
-_LOOK_S = 0.05
+class Room:
+    """What room there is for more. `promised` are the destinations that have kept some free for it.
 
+    `is_enough`: nothing is gained by waiting; `is_some`: somebody takes it. Somebody who is up and has none is worth
+    waiting for, although another, who is down, takes it.
+    """
 
-class Patience:
-    """How long the worker may still wait for room: `most_s` at a stretch, earned back by time without waiting. Pure."""
+    __slots__ = ("is_enough", "is_some", "promised")
 
-    __slots__ = ("_as_of_s", "_left_s", "_most_s")
-
-    def __init__(self, now_s: float, most_s: float = PATIENCE_S) -> None:
-        self._most_s = most_s
-        self._left_s = most_s
-        self._as_of_s = now_s
-
-    def left_s(self, now_s: float) -> float:
-        return min(self._most_s, self._left_s + now_s - self._as_of_s)
-
-    def waited(self, wait_s: float, now_s: float) -> None:
-        """Until `now_s`, for `wait_s`."""
-        self._left_s = self.left_s(now_s - wait_s) - wait_s
-        self._as_of_s = now_s
+    def __init__(self, promised: Sequence[Exporter], is_enough: bool, is_some: bool = True) -> None:
+        self.promised = promised
+        self.is_enough = is_enough
+        self.is_some = is_some
 
 
 class Fanout:
@@ -51,9 +43,7 @@ class Fanout:
         "_clock",
         "_dead_letters",
         "_exporters",
-        "_may_wait",
         "_nowhere",
-        "_patience",
         "_routing",
         "_rows",
         "_unusable",
@@ -66,7 +56,6 @@ class Fanout:
         ledger: Ledger,
         clock: Clock,
         unusable: Sequence[LedgerRow] = (),
-        patience_s: float = PATIENCE_S,
         dead_letters: DeadLetters | None = None,
         routes: Sequence[Route] = (),
     ) -> None:
@@ -77,8 +66,6 @@ class Fanout:
             self._routing = Routing(exporters, routes)
         self._dead_letters = dead_letters
         self._clock = clock
-        self._patience = Patience(clock.monotonic_s(), patience_s)
-        self._may_wait = True
         self.received = 0  # records that came in here, ever
         self._exporters = list(exporters)
         self._unusable = list(unusable)
@@ -108,46 +95,33 @@ class Fanout:
         if self._dead_letters is not None:
             self._dead_letters.start(spawn)
 
+    # -- the intake's side
+
+    def make_room(self, n_bytes: int) -> Room:
+        """What room there is for records of `n_bytes` in all, after what can be put on disk was put there.
+
+        One destination's lack of it is no reason to refuse what another takes. Where there is none that could take
+        anything, everything is lost by name, and room is not what is missing.
+        """
+        on_duty = self._on_duty()
+        promised = [exporter for exporter in on_duty if exporter.make_room(n_bytes)]
+        up = [exporter for exporter in on_duty if exporter.is_up]
+        letters = self._dead_letters
+        is_some = bool(promised) or not on_duty or (letters is not None and letters.has_room(n_bytes))
+        return Room(promised, is_some and (not up or any(one in promised for one in up)), is_some)
+
+    def _on_duty(self) -> list[Exporter]:
+        return self._exporters if self._routing is None else self._routing.on_duty()
+
     # -- the worker's side
 
-    def wait_for_room(self, n_bytes: int) -> None:
-        """Wait while no destination that is up could take records of `n_bytes` in all.
-
-        While the worker stands still the intake fills up and telemetry posts are held: the platform keeps what would
-        be dropped here. One destination with room ends the wait, so nobody is delayed by another. The wait is
-        bounded, because it delays the end of the invocation, too; destinations that moved nothing all the while
-        count as down, and are not waited for again until they answer.
-        """
-        full = self._full(n_bytes)
-        if not full:
-            return
-        settled = {exporter: exporter.settled for exporter in full}
-        began_s = now_s = self._clock.monotonic_s()
-        give_up_s = began_s + self._patience.left_s(began_s)
-        while full and now_s < give_up_s:
-            full[0].wait_for_room(n_bytes, min(_LOOK_S, give_up_s - now_s))
-            full = self._full(n_bytes)
-            now_s = self._clock.monotonic_s()
-        self._patience.waited(now_s - began_s, now_s)
-        for exporter in full:
-            if exporter.settled == settled.get(exporter):
-                exporter.give_up_waiting()
-
-    def wait_no_more(self) -> None:
-        """From now on there is no time for `wait_for_room`."""
-        self._may_wait = False
-
-    def _full(self, n_bytes: int) -> list[Exporter]:
-        """The destinations that are up, where none of them has room; else nothing."""
-        up = [exporter for exporter in self._exporters if exporter.is_up] if self._may_wait else []
-        return up if all(exporter.is_full(n_bytes) for exporter in up) else []
-
-    def offer(self, records: Sequence[Record]) -> None:
+    def offer(self, records: Sequence[Record], promised: Sequence[Exporter] = ()) -> None:
+        """`promised` are those that have room for these records, whatever they come to; see `Room`."""
         self.received += len(records)
         parts = None if self._routing is None else self._routing.divided(records)
         for place, exporter in enumerate(self._exporters):
             taken = records if parts is None else parts[place]
-            exporter.offer(taken)
+            exporter.offer(taken, exporter in promised)
             left_out = len(records) - len(taken)
             if left_out:
                 exporter.row.receive(left_out)
@@ -162,7 +136,7 @@ class Fanout:
     def offer_own(self, record: Record) -> None:
         """A record of the agent's own, for every destination that takes any now. It is counted in the rows; that it did
         not come from the platform is noted there."""
-        for exporter in self._exporters if self._routing is None else self._routing.on_duty():
+        for exporter in self._on_duty():
             exporter.row.take_own(1)
             exporter.offer([record])
 
@@ -235,10 +209,4 @@ class Fanout:
 
     def close(self, deadline_s: float, keep: bool = False) -> None:
         """Final flush of all at once. After it no row holds anything, or, with `keep`, nothing that is not on disk."""
-        until_s = self.deliver_until_s(deadline_s)
-        for exporter in self._exporters:
-            exporter.begin_close(until_s, keep)
-        for exporter in self._exporters:
-            exporter.finish_close(until_s)
-        if self._dead_letters is not None:
-            self._dead_letters.close(deadline_s)
+        close_all(self._exporters, self._dead_letters, self._clock, deadline_s, keep)

@@ -1,19 +1,40 @@
-"""Telemetry bodies between the listener and the worker, bounded in bytes."""
+"""Telemetry bodies between the listener and the worker: who gets in, who waits at the door, who is refused.
+
+What got in is acknowledged, so it must have a place: here until the worker comes to it, and behind it in the memory or
+the spool of a destination. With neither the answer is held for a while and then refused, and the platform, which has
+the records still, sends them again.
+"""
 
 from __future__ import annotations
 
+from tailrace.pipeline.ledger import ALL_FULL, CLOSED, INTAKE_FULL
 from tailrace.pipeline.sync import Monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from tailrace.clock import Clock
+    from tailrace.pipeline.fanout import Room
+    from tailrace.pipeline.interfaces import Diagnostics
     from tailrace.pipeline.ledger import Ledger
     from tailrace.pipeline.progress import Progress
+    from tailrace.pipeline.sending.exporter import Exporter
     from tailrace.pipeline.spooling.account import Account
 
 
-# Enough for the worker's pace to be uneven. What does not fit is held back, and so stays with the platform.
+# Enough for the worker's pace to be uneven.
 MAX_BYTES = 2_097_152
+# What a record has more than its event when it is encoded: request id, function name, number.
+ADDED_BYTES = 150
+# How long an answer is held at most, and how much of that each second without holding earns back: the end of an
+# invocation may be in the body that is held, and the invocation waits for it.
+HOLD_S = 1.0
+EARNED_BACK = 0.1
+# How often it looks whether a destination has got room.
+_LOOK_S = 0.05
+_EVENT = b'{"time":"'
+_NESTED = b':{"time":"'
 
 
 class Oversized:
@@ -25,11 +46,44 @@ class Oversized:
         self.n_bytes = n_bytes
 
 
+class Patience:
+    """How long an answer may still be held: `most_s` at a stretch, earned back slowly by time without. Pure."""
+
+    __slots__ = ("_as_of_s", "_left_s", "_most_s")
+
+    def __init__(self, now_s: float, most_s: float = HOLD_S) -> None:
+        self._most_s = most_s
+        self._left_s = most_s
+        self._as_of_s = now_s
+
+    def left_s(self, now_s: float) -> float:
+        return min(self._most_s, self._left_s + EARNED_BACK * (now_s - self._as_of_s))
+
+    def waited_in_vain(self, began_s: float, now_s: float) -> None:
+        """From `began_s` until `now_s`. A wait that ends with room costs none of it: that is how a burst is paced."""
+        self._left_s = max(0.0, self.left_s(began_s) - (now_s - began_s))
+        self._as_of_s = now_s
+
+
+class Body:
+    """What was posted, and what its records will come to when they are encoded: estimated until it is split.
+    `promised` are the destinations that have room for them."""
+
+    __slots__ = ("content", "n_bytes", "n_encoded_bytes", "n_records", "promised")
+
+    def __init__(self, content: bytes | Oversized) -> None:
+        self.content = content
+        self.promised: Sequence[Exporter] = ()
+        self.n_bytes = len(content) if isinstance(content, bytes) else 0
+        self.n_records = estimated_records(content)
+        self.n_encoded_bytes = self.n_bytes + self.n_records * ADDED_BYTES if self.n_bytes else 0
+
+
 class Intake:
     """First in, first out, for many listeners' threads and one worker.
 
-    Full means: what waits and the newcomer are more than `max_bytes` together. A single body of any size gets in
-    when nothing waits, or it could never be admitted.
+    Full means: what waits and the newcomer are more than `max_bytes` together, or no destination has room for both
+    (`make_room` says; see `Fanout.make_room`). A single body of any size gets in when nothing waits, or it never could.
     """
 
     __slots__ = (
@@ -37,11 +91,16 @@ class Intake:
         "_bodies",
         "_clock",
         "_closed",
-        "_hold_s",
+        "_diagnostics",
+        "_encoded_bytes",
+        "_in_work",
         "_ledger",
+        "_make_room",
         "_max_bytes",
         "_monitor",
+        "_patience",
         "_progress",
+        "_refused",
         "_waiting_bytes",
     )
 
@@ -51,49 +110,65 @@ class Intake:
         progress: Progress,
         clock: Clock,
         max_bytes: int = MAX_BYTES,
-        hold_s: float = 1.0,
+        hold_s: float = HOLD_S,
         account: Account | None = None,
+        make_room: Callable[[int], Room] | None = None,
+        diagnostics: Diagnostics | None = None,
     ) -> None:
         self._account = account
         self._ledger = ledger
         self._progress = progress
         self._clock = clock
         self._max_bytes = max_bytes
-        self._hold_s = hold_s
+        self._patience = Patience(clock.monotonic_s(), hold_s)
+        self._make_room = make_room
+        self._diagnostics = diagnostics
         self._monitor = Monitor()
-        self._bodies: list[bytes | Oversized] = []
+        self._bodies: list[Body] = []
         self._waiting_bytes = 0
+        self._encoded_bytes = 0  # of what waits, and of what the worker may not have brought to the destinations yet
+        self._in_work: Body | None = None
+        self._refused = 0  # posts, since the last one that got in
         self._closed = False
 
-    def admit(self, body: bytes | Oversized) -> bool:
-        """True when `body` is in memory and will be processed.
+    def admit(self, content: bytes | Oversized) -> bool:
+        """True when it is in memory and will be processed.
 
-        With no room it waits up to `hold_s` and then refuses, counted in the ledger's row ``refused``.
+        With no room it waits for some and then refuses, counted in the ledger's row ``refused``.
         """
-        size = _size(body)
+        body = Body(content)
         with self._monitor:
-            deadline_s = self._clock.monotonic_s() + self._hold_s
-            has_room = self._monitor.wait_until(lambda: self._has_room(size), self._clock, deadline_s)
-            if has_room and not self._closed:
+            obstacle = self._held_up(body)
+            refused = self._refused
+            self._refused = 0 if obstacle is None else refused + 1
+            if obstacle is None:
                 if self._account is not None:
-                    self._account.admitted(body)
+                    self._account.admitted(body.n_records)
                 self._bodies.append(body)
-                self._waiting_bytes += size
+                self._waiting_bytes += body.n_bytes
+                self._encoded_bytes += body.n_encoded_bytes
                 self._progress.admitted()
                 self._monitor.notify_all()
-                return True
-        self._ledger.refuse()
-        return False
+        if obstacle is not None:
+            self._ledger.refuse(obstacle)
+            self._progress.refused()
+        self._say(obstacle, refused)
+        return obstacle is None
 
-    def take(self) -> bytes | Oversized | None:
-        """The next body; waits for it. None once closed and empty."""
+    def take(self) -> Body | None:
+        """The next body; waits for it. None once closed and empty. The one before it is with the destinations then."""
         with self._monitor:
+            if self._in_work is not None:
+                self._encoded_bytes -= self._in_work.n_encoded_bytes
+                self._in_work = None
+                self._monitor.notify_all()
             while not self._bodies and not self._closed:
                 self._monitor.wait()
             if not self._bodies:
                 return None
             body = self._bodies.pop(0)
-            self._waiting_bytes -= _size(body)
+            self._waiting_bytes -= body.n_bytes
+            self._in_work = body
             self._monitor.notify_all()
             return body
 
@@ -106,9 +181,44 @@ class Intake:
             self._closed = True
             self._monitor.notify_all()
 
-    def _has_room(self, size: int) -> bool:
-        return self._closed or not self._bodies or self._waiting_bytes + size <= self._max_bytes
+    def _held_up(self, body: Body) -> str | None:
+        """Wait for room as long as patience lasts. Why there is none then; None: it may come in."""
+        began_s = now_s = self._clock.monotonic_s()
+        until_s = began_s + self._patience.left_s(began_s)
+        obstacle, is_final = self._obstacle(body)
+        while obstacle is not None and obstacle != CLOSED and now_s < until_s:
+            self._monitor.wait(min(_LOOK_S, until_s - now_s))
+            obstacle, is_final = self._obstacle(body)
+            now_s = self._clock.monotonic_s()
+        if obstacle is not None:
+            self._patience.waited_in_vain(began_s, now_s)
+        return obstacle if is_final else None
+
+    def _obstacle(self, body: Body) -> tuple[str | None, bool]:
+        """What stands in its way, and whether that is a reason to refuse it, or only to let it wait a little."""
+        if self._closed:
+            return CLOSED, True
+        if self._bodies and self._waiting_bytes + body.n_bytes > self._max_bytes:
+            return INTAKE_FULL, True
+        if self._make_room is None or not body.n_bytes:
+            return None, False
+        room = self._make_room(self._encoded_bytes + body.n_encoded_bytes)
+        body.promised = room.promised
+        return (None, False) if room.is_enough else (ALL_FULL, not room.is_some)
+
+    def _say(self, obstacle: str | None, refused: int) -> None:
+        """One line when it begins to refuse and one when that is over."""
+        if self._diagnostics is None:
+            return
+        if obstacle is not None and obstacle != CLOSED and not refused:
+            message = "telemetry is refused for now, and stays with the platform: there is no room for more"
+            self._diagnostics("warn", message, reason=obstacle)
+        elif obstacle is None and refused:
+            self._diagnostics("info", "telemetry is taken again", refusedPosts=refused)
 
 
-def _size(body: bytes | Oversized) -> int:
-    return 0 if isinstance(body, Oversized) else len(body)
+def estimated_records(content: bytes | Oversized) -> int:
+    """How many records a telemetry body holds, to go by until it is split; at least one."""
+    if not isinstance(content, bytes):
+        return 1
+    return max(1, content.count(_EVENT) - content.count(_NESTED))

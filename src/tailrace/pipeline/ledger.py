@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tailrace.pipeline.spooling.carry_over import CarriedRow
+    from tailrace.pipeline.spooling.carried_row import CarriedRow
 
 # Why records were dropped. Whoever drops for a new reason adds its word here.
 QUEUE_FULL = "queue_full"
@@ -40,6 +40,9 @@ REJECTED = "rejected"  # any other refusal, where its own words stand elsewhere
 
 NO_DESTINATION_ROW = "none"
 REFUSED_ROW = "refused"  # counts telemetry posts, not records: answered 503, so that the platform sends them again
+INTAKE_FULL = "intake_full"  # the worker is behind
+ALL_FULL = "memory_and_spool_full"  # of every destination
+CLOSED = "shutdown"  # the process is about to leave
 PLATFORM_ROW = "platform"  # counts records that never came here: the platform says that it dropped them
 LOGS_DROPPED = "logs_dropped"
 
@@ -275,11 +278,11 @@ class Ledger:
             self._rows[row.name] = row
             return row
 
-    def refuse(self) -> None:
+    def refuse(self, reason: str) -> None:
         """A telemetry post was answered 503. The row appears with the first one."""
         row = self._own_row(REFUSED_ROW)
         row.receive()
-        row.reject(1, "intake_full")
+        row.reject(1, reason)
 
     def lost_by_platform(self, n: int) -> None:
         """The platform dropped `n` records before they came here. The row appears with the first one."""

@@ -10,13 +10,14 @@ from tailrace.protocol.events import split_events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from tailrace.pipeline.fanout import Fanout
     from tailrace.pipeline.intake import Intake
     from tailrace.pipeline.interfaces import Diagnostics
     from tailrace.pipeline.ledger import Ledger
     from tailrace.pipeline.progress import Progress
+    from tailrace.pipeline.sending.exporter import Exporter
     from tailrace.pipeline.spooling.account import Account
     from tailrace.processors.attribute import Attributor
     from tailrace.processors.mask import Masker
@@ -28,10 +29,8 @@ REPORT = "platform.report"
 LOGS_DROPPED = "platform.logsDropped"
 _TOLD = (RUNTIME_DONE, REPORT, LOGS_DROPPED)
 
-# Records handed over at once. Small, so that what waits for room is small beside any queue.
+# Records handed over at once: a sender need not wait for all of a large body.
 _GROUP = 250
-# What a record's line has more than its event: request id, function name, number.
-_ADDED_BYTES = 150
 
 
 class Worker:
@@ -80,7 +79,7 @@ class Worker:
     def run(self) -> None:
         """Until the intake is closed and empty."""
         while (body := self._intake.take()) is not None:
-            self.process(body)
+            self.process(body.content, body.promised)
         try:
             self._give_up_cut()
             if self._masker is not None:
@@ -88,15 +87,15 @@ class Worker:
         finally:
             self._progress.processed()  # what the intake admitted last: its end
 
-    def process(self, body: bytes | Oversized) -> None:
-        """One body, to its end, whatever is in it."""
+    def process(self, body: bytes | Oversized, promised: Sequence[Exporter] = ()) -> None:
+        """One body, to its end, whatever is in it. `promised` are the destinations that have room for its records."""
         told: list[Record] = []
         try:
             if isinstance(body, Oversized):
                 self._give_up_cut()
                 self._lose(BODY_TOO_LARGE, "telemetry body is too large and was not kept", body.n_bytes)
             else:
-                self._take(body, told)
+                self._take(body, told, promised)
         finally:
             # only now: whoever waits for the end of an invocation wants all that came with it
             for record in told:
@@ -106,7 +105,7 @@ class Worker:
                 self._account.processed(self._fanout.received + holds)
             self._progress.processed()
 
-    def _take(self, body: bytes, told: list[Record]) -> None:
+    def _take(self, body: bytes, told: list[Record], promised: Sequence[Exporter]) -> None:
         if self._stitcher is not None:
             body, given_up_bytes = self._stitcher.join(body)
             self._give_up(given_up_bytes)
@@ -140,21 +139,20 @@ class Worker:
                 told.append(record)
         if unwanted:
             self._fanout.filter(unwanted)
-        self._offer(wanted)
+        self._offer(wanted, promised)
         if split.unparsable_bytes and not self._hold(body):
             self._lose(UNPARSABLE, "telemetry body is not JSON from some place on", split.unparsable_bytes)
 
     def _is_wanted(self, record: Record) -> bool:
         return record.type.partition(".")[0] not in self._unwanted and not is_own_line(record)
 
-    def _offer(self, records: list[Record]) -> None:
+    def _offer(self, records: list[Record], promised: Sequence[Exporter]) -> None:
         begin = 0
         try:
             while begin < len(records):
                 group = records[begin : begin + _GROUP]
-                self._fanout.wait_for_room(sum([len(record.raw or "") + _ADDED_BYTES for record in group]))
                 begin += len(group)
-                self._fanout.offer(group)
+                self._fanout.offer(group, promised)
         except BaseException:
             self._fanout.drop(len(records) - begin, INTERNAL_ERROR)
             raise

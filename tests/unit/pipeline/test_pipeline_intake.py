@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 
 from tailrace.clock import ManualClock, SystemClock
-from tailrace.pipeline.intake import Intake, Oversized
+from tailrace.pipeline.intake import Intake, Oversized, estimated_records
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.progress import LOSS_QUIET_S, Progress
 
@@ -15,13 +15,19 @@ def an_intake(max_bytes: int = 10, hold_s: float = LIMIT_S) -> tuple[Intake, Led
     return Intake(ledger, Progress(clock), clock, max_bytes, hold_s), ledger
 
 
+def taken(intake: Intake) -> bytes | Oversized:
+    body = intake.take()
+    assert body is not None
+    return body.content
+
+
 def test_bodies_come_out_in_order() -> None:
     intake, _ = an_intake()
     for body in (b"one", b"two", Oversized(99)):
         assert intake.admit(body)
     intake.close()
-    assert [intake.take(), intake.take()] == [b"one", b"two"]
-    oversized = intake.take()
+    assert [taken(intake), taken(intake)] == [b"one", b"two"]
+    oversized = taken(intake)
     assert isinstance(oversized, Oversized)
     assert oversized.n_bytes == 99
     assert intake.take() is None
@@ -33,7 +39,7 @@ def test_a_full_intake_holds_the_answer_until_there_is_room() -> None:
     answers: list[bool] = []
     second = threading.Thread(target=lambda: answers.append(intake.admit(b"y" * 8)))
     second.start()
-    assert intake.take() == b"x" * 8
+    assert taken(intake) == b"x" * 8
     second.join(LIMIT_S)
     assert answers == [True]
     assert ledger.snapshot() == {}
@@ -44,7 +50,7 @@ def test_an_intake_that_stays_full_refuses_and_the_ledger_says_so() -> None:
     assert intake.admit(b"x" * 8)
     assert not intake.admit(b"y" * 8)
     assert ledger.snapshot()["refused"].received == 1
-    assert intake.take() == b"x" * 8
+    assert taken(intake) == b"x" * 8
     assert intake.admit(b"y" * 8)
 
 
@@ -56,14 +62,21 @@ def test_a_body_larger_than_the_bound_gets_in_when_nothing_waits() -> None:
 
 def test_a_closed_intake_refuses_and_lets_everybody_go() -> None:
     intake, ledger = an_intake()
-    taken: list[object] = []
-    worker = threading.Thread(target=lambda: taken.append(intake.take()))
+    ended: list[object] = []
+    worker = threading.Thread(target=lambda: ended.append(intake.take()))
     worker.start()
     intake.close()
     worker.join(LIMIT_S)
-    assert taken == [None]
+    assert ended == [None]
     assert not intake.admit(b"x")
     assert ledger.snapshot()["refused"].rejected == 1
+
+
+def test_the_estimate_is_of_events_not_of_what_they_hold() -> None:
+    assert estimated_records(b'[{"time":"1"},{"time":"2"}]') == 2
+    assert estimated_records(b'[{"time":"1","record":"{\\"time\\":\\"9\\"}"}]') == 1
+    assert estimated_records(b'[{"time":"1","record":{"time":"9"}}]') == 1
+    assert estimated_records(b"[]") == 1
 
 
 def test_waiting_for_an_invocation_ends_when_it_is_done() -> None:

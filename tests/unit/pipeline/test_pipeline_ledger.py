@@ -122,8 +122,8 @@ def test_the_shutdown_line_has_every_row_in_its_documented_form() -> None:
 def test_refused_posts_have_a_row_of_their_own_from_the_first_one_on() -> None:
     ledger = Ledger()
     assert ledger.snapshot() == {}
-    ledger.refuse()
-    ledger.refuse()
+    ledger.refuse("intake_full")
+    ledger.refuse("intake_full")
     counts = ledger.snapshot()["refused"]
     assert (counts.received, counts.rejected, counts.held) == (2, 2, 0)
 

@@ -7,15 +7,23 @@ from tailrace.clock import ManualClock
 from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.routing import Route
+from tailrace.pipeline.sending.exporter import Exporter
 
 
 class Row:
     """Several destinations in a row, and the fanout before them."""
 
-    def __init__(self, routes: list[Route]) -> None:
+    def __init__(self, routes: list[Route], first: type[Exporter] = Exporter) -> None:
         self.clock, self.ledger = ManualClock(), Ledger()
         self.rigs = [
-            Rig(FakeDestination(f"fake://{n}"), FakeTransport(), self.ledger, self.clock) for n, _ in enumerate(routes)
+            Rig(
+                FakeDestination(f"fake://{n}"),
+                FakeTransport(),
+                self.ledger,
+                self.clock,
+                kind=Exporter if n else first,
+            )
+            for n, _ in enumerate(routes)
         ]
         self.fanout = Fanout([rig.exporter for rig in self.rigs], self.ledger, self.clock, routes=routes)
         self._seq = 0
@@ -47,7 +55,7 @@ def test_without_routes_everybody_takes_everything() -> None:
 
 
 def down(row: Row, place: int) -> None:
-    row.rigs[place].exporter.give_up_waiting()
+    assert not row.rigs[place].exporter.wait_drained(row.clock.monotonic_s())
     assert not row.rigs[place].exporter.is_up
 
 
@@ -75,8 +83,16 @@ def test_the_next_in_the_row_takes_over_from_the_stand_in_and_the_first_where_al
 
 
 def test_a_destination_that_is_down_and_holds_nothing_gets_something_to_be_tried_with() -> None:
-    row = Row([Route(), Route(instead_of=0)])
-    down(row, 0)
+    class Down(Exporter):
+        """What it held was given up."""
+
+        __slots__ = ()
+
+        @property
+        def is_up(self) -> bool:
+            return False
+
+    row = Row([Route(), Route(instead_of=0)], first=Down)
     row.offer()
     assert row.taken() == [1, 0]
     row.offer()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.intake import Intake, Oversized
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.progress import Progress
+from tailrace.pipeline.sending.exporter import Exporter
 from tailrace.processors.attribute import Attributor
 from tailrace.processors.mask import Masker, build_masker
 from tailrace.processors.worker import Worker
@@ -146,14 +148,14 @@ def test_a_body_that_breaks_the_worker_is_counted() -> None:
     class Faulty(Fanout):
         __slots__ = ()
 
-        def wait_for_room(self, n_bytes: int) -> None:
+        def offer(self, records: Sequence[Record], promised: Sequence[Exporter] = ()) -> None:
             raise MemoryError
 
     bench = Bench()
     bench.worker._fanout = Faulty([bench.rig.exporter], bench.ledger, SystemClock())
     with pytest.raises(MemoryError):
-        bench.process(event("platform.runtimeDone", {"requestId": "a"}), event("function", "x"))
-    assert bench.rig.counts().dropped == {"internal_error": 2}
+        bench.process(event("platform.runtimeDone", {"requestId": "a"}), *[event("function", "x")] * 299)
+    assert bench.rig.counts().dropped == {"internal_error": 50}  # what had not been handed over
     assert bench.progress.wait_done("a", 0)
 
 

@@ -6,6 +6,7 @@ from tailrace.clock import rfc3339_ms
 from tailrace.errors import ConfigError, ConnectError, NoReplyError
 from tailrace.pipeline import ledger
 from tailrace.pipeline.sending.batcher import Entry
+from tailrace.pipeline.sending.remains import Remains
 from tailrace.pipeline.sending.sender import Sender
 from tailrace.pipeline.sending.settings import SenderSettings
 from tailrace.pipeline.sync import Monitor
@@ -17,13 +18,12 @@ if TYPE_CHECKING:
     from tailrace.clock import Clock
     from tailrace.model.record import Record
     from tailrace.model.resource import Resource
-    from tailrace.pipeline.dead_letters.writer import Bury
-    from tailrace.pipeline.interfaces import Destination, Diagnostics, Random, Transport
+    from tailrace.pipeline.interfaces import Bury, Destination, Diagnostics, Random, Transport
     from tailrace.pipeline.ledger import LedgerRow
-    from tailrace.pipeline.sending.availability import Notice
-    from tailrace.pipeline.sending.batcher import Sealed
+    from tailrace.pipeline.sealed import Sealed
+    from tailrace.pipeline.sending.notices import Notice
     from tailrace.pipeline.sending.sender import Step
-    from tailrace.pipeline.spooling.carry_over import CarriedRow
+    from tailrace.pipeline.spooling.carried_row import CarriedRow
     from tailrace.pipeline.spooling.shelf import Shelf
 
 _MIN_TIMEOUT_S = 0.001
@@ -135,8 +135,9 @@ class Exporter:
 
     # -- the worker's side
 
-    def offer(self, records: Sequence[Record]) -> None:
-        """Take records in and count them. Never waits for the destination."""
+    def offer(self, records: Sequence[Record], has_promised: bool = False) -> None:
+        """Take records in and count them. Never waits for the destination. What finds no room is lost by name, unless
+        `has_promised`: it said that it had room for them."""
         encode, resource = self._destination.encode_record, self._resource
         entries = []
         for record in records:
@@ -151,36 +152,16 @@ class Exporter:
                 entries.append(Entry(data, record.seq, record.time))
         arrived = rfc3339_ms(self._clock.wall_s())
         with self._monitor:
-            wake, notices = self._sender.offered(entries, self._clock.monotonic_s(), arrived)
+            wake, notices = self._sender.offered(entries, self._clock.monotonic_s(), arrived, has_promised)
             if wake:
                 self._monitor.notify_all()
         self._say(notices)
 
-    def is_full(self, n_bytes: int) -> bool:
-        """Whether it would have to drop records of `n_bytes` in all, though it takes records at present."""
+    def make_room(self, n_bytes: int) -> bool:
+        """Whether there is room in memory for records of `n_bytes` in all, after what can be put on disk was put there.
+        Once it is closed that does not matter any more."""
         with self._monitor:
-            return self._is_full(n_bytes)
-
-    def wait_for_room(self, n_bytes: int, wait_s: float) -> None:
-        """Return when it is not full any more, or down, or after `wait_s`."""
-        with self._monitor:
-            deadline_s = self._clock.monotonic_s() + wait_s
-            self._monitor.wait_until(lambda: not self._is_full(n_bytes), self._clock, deadline_s)
-
-    def give_up_waiting(self) -> None:
-        """Somebody waited for room as long as anybody may: it counts as down until it answers."""
-        with self._monitor:
-            notices = self._sender.wait_expired(self._clock.monotonic_s())
-        self._say(notices)
-
-    @property
-    def settled(self) -> int:
-        """Records that have their outcome, ever."""
-        with self._monitor:
-            return self._sender.settled
-
-    def _is_full(self, n_bytes: int) -> bool:
-        return self._sender.availability.is_up and not self._sender.closed and not self._sender.has_room(n_bytes)
+            return self._sender.closed or self._sender.make_room(n_bytes)
 
     # -- the lifecycle's side
 
@@ -277,13 +258,25 @@ class Exporter:
             self._sender.close(keep)
             self._monitor.notify_all()
 
+    def is_closed(self, wait_until_s: float) -> bool:
+        """Whether its threads have left, by then at the latest."""
+        with self._monitor:
+            self._monitor.wait_until(lambda: self._lanes == 0, self._clock, wait_until_s)
+            return self._lanes == 0
+
     def finish_close(self, deadline_s: float) -> None:
-        """Wait for the thread until `deadline_s`; what is held then is dropped and counted, or kept on disk."""
+        """Wait for the thread until `deadline_s`; what is held then is dropped and counted, or kept on disk; or it
+        remains, for the dead letters."""
         with self._monitor:
             self._monitor.wait_until(lambda: self._lanes == 0, self._clock, deadline_s)
             notices = self._sender.abandon()
             self._monitor.notify_all()
         self._say(notices)
+
+    @property
+    def remains(self) -> Remains:
+        """What is held after the end."""
+        return Remains(self._monitor, self._sender)
 
     def close(self, deadline_s: float) -> None:
         """Final flush. After it nothing is held: delivered, or dropped with the reason `shutdown`."""

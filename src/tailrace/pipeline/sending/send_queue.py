@@ -68,10 +68,6 @@ class SendQueue:
         """Records in the open batch and in sealed ones."""
         return len(self._batcher) + sum(map(len, self._ready))
 
-    def has_room(self, n_bytes: int) -> bool:
-        """Whether records of `n_bytes` in all would get in. A single one of any size does where nothing waits."""
-        return self._fits(n_bytes) or (self._shelf is not None and self._shelf.has_room(self.held_bytes + n_bytes))
-
     @property
     def has_backlog(self) -> bool:
         """Whether records wait on the shelf."""
@@ -88,8 +84,9 @@ class SendQueue:
     def _fits(self, n_bytes: int) -> bool:
         return not self.held_bytes or self.held_bytes + n_bytes <= self._max_bytes
 
-    def _make_room(self, n_bytes: int) -> bool:
-        """Whether there is room in memory, after what can be put on the shelf was put there."""
+    def make_room(self, n_bytes: int) -> bool:
+        """Whether there is room in memory, after what can be put on the shelf was put there. Where nothing waits there is
+        room for records of any size."""
         while not self._fits(n_bytes):
             if not self._shelve_newest():
                 return False
@@ -207,45 +204,47 @@ class SendQueue:
         self.held_bytes += sum(one.batch.n_bytes for one in by) - sealed.batch.n_bytes
         self.settled += len(sealed) - sum(map(len, by))
 
-    def _keep(self) -> None:
-        """Put all that is in memory on the shelf, as far as it takes it."""
-        self._admit(self._batcher.seal())
-        for one in list(self._ready):
-            if self._shelf is not None and isinstance(one, Sealed):
-                one.unconfirmed = one.unconfirmed or one is self._on_wire or one.is_written or one.is_express
-                if one.unconfirmed:
-                    self.doubt(one)
-                shelved = self._shelf.back(one) if one.place is not None else self._shelf.put(one)
-                if shelved is not None:
-                    self._put_away(one, shelved)
+    # -- the end
 
-    def _empty(self, keep: bool = False, read_max_bytes: int = 0) -> tuple[list[Sealed], int]:
-        """Forget everything, or, with `keep`, everything that does not lie on the shelf then. What is lost by that:
-        batches from memory, and from the shelf up to about `read_max_bytes`, and how many records lie there unread."""
-        if keep:
-            self._keep()
-        else:
-            self._admit(self._batcher.seal())
-        lost: list[Sealed] = []
-        unread = 0
+    def _seal_rest(self, keep: bool) -> None:
+        """Nothing comes any more. With `keep`, forget what lies on the shelf then."""
+        self._admit(self._batcher.seal())
+        if not keep or self._shelf is None:
+            return
+        for one in [one for one in self._ready if isinstance(one, Sealed)]:
+            one.unconfirmed = one.unconfirmed or one is self._on_wire or one.is_written or one.is_express
+            if one.unconfirmed:
+                self.doubt(one)
+            shelved = self._shelf.back(one) if one.place is not None else self._shelf.put(one)
+            if shelved is not None:
+                self._put_away(one, shelved)
+        self._ready = [one for one in self._ready if isinstance(one, Sealed)]
+
+    @property
+    def remaining_bytes(self) -> int | None:
+        """What the first of the batches has, rather too much than too little; None where there is none."""
+        if not self._ready:
+            return None
+        one = self._ready[0]
+        return one.place.end - one.place.offset if isinstance(one, Shelved) else one.batch.n_bytes
+
+    def _first_of_remains(self) -> Sealed | None:
+        """Read, if it lies on the shelf; None where it is not there any more."""
+        if self._ready and isinstance(self._ready[0], Shelved):
+            n = len(self._ready)
+            self._read(self._ready[0])
+            if len(self._ready) < n:
+                return None
+        one = self._ready[0] if self._ready else None
+        return None if isinstance(one, Shelved) else one
+
+    def _forget_rest(self) -> int:
+        """Nothing is held any more, in memory or on the shelf. How many records that were."""
+        n = self.held
         for one in self._ready:
-            if isinstance(one, Sealed):
-                lost.append(one)
-                self._take_off_shelf(one)
-            elif not keep:
-                sealed = self._shelf.take(one) if self._shelf is not None and read_max_bytes > 0 else None
-                if sealed is not None:
-                    lost.append(sealed)
-                    read_max_bytes -= sealed.batch.n_bytes
-                    self._take_off_shelf(sealed)
-                elif read_max_bytes <= 0:
-                    unread += len(one)
-                    self._take_off_shelf(one)
+            if self._shelf is not None and one.place is not None:
+                self._shelf.settle(one.place, one.places)
         self._ready = []
         self.held_bytes = 0
         self.settled = self.accepted
-        return lost, unread
-
-    def _take_off_shelf(self, one: Sealed | Shelved) -> None:
-        if self._shelf is not None and one.place is not None:
-            self._shelf.settle(one.place, one.places)
+        return n

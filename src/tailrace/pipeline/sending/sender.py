@@ -107,7 +107,7 @@ class Sender(SendQueue):
             cut += entry is not whole
             if size > largest_bytes:
                 too_large.append(entry)
-            elif self.held_bytes + size > self._max_bytes and not self._make_room(size) and not has_promised:
+            elif self.held_bytes + size > self._max_bytes and not self.make_room(size) and not has_promised:
                 too_many.append(entry)
             else:
                 self.held_bytes += size
@@ -174,24 +174,35 @@ class Sender(SendQueue):
         self.availability.attempt_now()
 
     def abandon(self) -> list[Notice]:
-        """The time is up: what is held is dropped or kept on the shelf, what is in flight no longer counts."""
+        """The time is up: what is held is dropped or kept on the shelf, what is in flight no longer counts. Where there
+        are dead letters, what is lost that way remains: see `bury_next`."""
         if self.closed:
             return []
         self.closed = True
-        is_buried = self._undeliverable.is_buried
-        batches, unread = self._empty(self._keeps, self._max_bytes if is_buried else 0)
-        n_records = sum(map(len, batches)) + unread
+        self._seal_rest(self._keeps)
+        n_records = self.held
         if not n_records:
             return []
         fields: dict[str, object] = {"destination": self._row.name, "reason": ledger.SHUTDOWN}
-        self._undeliverable.leave(batches)
-        if is_buried:
-            self._row.drop(unread, ledger.SHUTDOWN_UNREAD)
+        if self._undeliverable.is_buried:
             message = "records could not be delivered before the end and go to the dead letter destination"
-            return [Notice("error", message, {**fields, "records": n_records - unread, "droppedRecords": unread})]
-        self._row.drop(unread, ledger.SHUTDOWN)
+            return [Notice("error", message, {**fields, "records": n_records})]
+        self.drop_remains(ledger.SHUTDOWN)
         message = "records could not be delivered before the end and are lost"
         return [Notice("error", message, {**fields, "droppedRecords": n_records})]
+
+    def bury_next(self) -> None:
+        """One batch of what remains goes to the dead letters; it leaves the shelf when they have it."""
+        sealed = self._first_of_remains()
+        if sealed is not None:
+            self._undeliverable.leave(sealed)
+            self.replace(sealed, ())
+
+    def drop_remains(self, reason: str) -> int:
+        """All that remains is lost. How many records that are."""
+        n_records = self._forget_rest()
+        self._row.drop(n_records, reason)
+        return n_records
 
     # -- what to do
 

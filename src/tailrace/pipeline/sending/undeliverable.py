@@ -53,9 +53,9 @@ class Undeliverable:
         else:
             self._bury(pack(entries, self._limits, arrived), reason, self.last_failure)
 
-    def leave(self, batches: Sequence[Sealed]) -> None:
-        """The end came before these were delivered."""
+    def leave(self, sealed: Sealed) -> None:
+        """The end came before this was delivered."""
         if self._bury is None:
-            self._row.drop(sum(map(len, batches)), ledger.SHUTDOWN)
+            self._row.drop(len(sealed), ledger.SHUTDOWN)
         else:
-            self._bury(batches, ledger.SHUTDOWN, self.last_failure)
+            self._bury([sealed], ledger.SHUTDOWN, self.last_failure)

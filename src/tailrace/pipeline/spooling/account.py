@@ -6,20 +6,16 @@ import _thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tailrace.pipeline.intake import Oversized
     from tailrace.pipeline.interfaces import Diagnostics
     from tailrace.pipeline.ledger import Ledger, RowSnapshot
     from tailrace.pipeline.spooling.counter_file import CounterFile
-
-_EVENT = b'{"time":"'
-_NESTED = b':{"time":"'
 
 
 class Account:
     """Safe from any thread. A file that cannot be written is said once, and costs nothing but the count.
 
     How many records a body holds is known when it is split, which is after its acknowledgement. Until then they are
-    estimated by the beginnings of events in it.
+    estimated.
     """
 
     __slots__ = (
@@ -45,9 +41,8 @@ class Account:
         self._failed = False
         self._is_closed = False
 
-    def admitted(self, body: bytes | Oversized) -> None:
-        """A body is in memory and about to be acknowledged."""
-        n = estimated_records(body)
+    def admitted(self, n: int) -> None:
+        """A body of `n` records, estimated, is in memory and about to be acknowledged."""
         with self._lock:
             self._estimates.append(n)
             self._pending += n
@@ -112,10 +107,3 @@ def written_row(row: RowSnapshot) -> dict[str, object]:
         "takenOver": row.taken_over,
         "spooled": row.spooled,
     }
-
-
-def estimated_records(body: bytes | Oversized) -> int:
-    """How many records a telemetry body holds, to go by until it is split; at least one."""
-    if not isinstance(body, bytes):
-        return 1
-    return max(1, body.count(_EVENT) - body.count(_NESTED))

@@ -10,7 +10,7 @@ from tailrace.clock import ManualClock, SystemClock
 from tailrace.errors import ConfigError, ConnectError, NoReplyError, TransportError
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
-from tailrace.pipeline.fanout import Fanout, Patience
+from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.interfaces import Request
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.sending.breaker import Breaker
@@ -246,81 +246,6 @@ def test_a_wait_for_all_asks_each_and_says_whether_one_is_up() -> None:
         assert well.exporter.wait_drained(well.soon)
         assert not fanout.wait_drained(dead.clock.monotonic_s())
         assert (dead.exporter.is_up, well.exporter.is_up, fanout.any_up) == (False, True, True)
-
-
-def full_queue(rig: Rig) -> None:
-    """Fill its queue; the first record is on its way."""
-    rig.offer(1, 4)
-    assert rig.exporter.is_full(8)
-    assert rig.transport.entered.wait(LIMIT_S)
-
-
-def test_a_full_queue_holds_the_worker_back_until_there_is_room() -> None:
-    rig = Rig(settings=SenderSettings(queue_max_bytes=32), clock=SystemClock())
-    fanout = Fanout([rig.exporter], rig.ledger, rig.clock)
-    rig.transport.gate.clear()
-    with rig.running():
-        full_queue(rig)
-        waiter = start(lambda: fanout.wait_for_room(8))
-        rig.transport.gate.set()
-        waiter.join(LIMIT_S)
-        assert not waiter.is_alive()
-        assert not rig.exporter.is_full(8)
-        rig.offer(5, 5)
-        rig.exporter.request_flush()
-        assert rig.exporter.wait_drained(rig.soon)
-        assert rig.counts().delivered == 5
-
-
-def test_a_destination_with_room_is_not_delayed_by_one_without() -> None:
-    ledger, clock = Ledger(), SystemClock()
-    slow = Rig(FakeDestination("fake://slow"), ledger=ledger, settings=SenderSettings(queue_max_bytes=32), clock=clock)
-    quick = Rig(FakeDestination("fake://quick"), ledger=ledger, clock=clock)
-    fanout = Fanout([slow.exporter, quick.exporter], ledger, clock)
-    slow.transport.gate.clear()
-    with slow.running(), quick.running():
-        full_queue(slow)
-        fanout.wait_for_room(8)
-        assert slow.exporter.is_up
-        slow.transport.gate.set()
-
-
-def test_waiting_in_vain_for_room_takes_the_destination_down_and_is_not_done_again() -> None:
-    rig = Rig(settings=SenderSettings(queue_max_bytes=32), clock=SystemClock())
-    fanout = Fanout([rig.exporter], rig.ledger, rig.clock, patience_s=0.02)
-    rig.transport.gate.clear()
-    with rig.running():
-        full_queue(rig)
-        fanout.wait_for_room(8)
-        assert not rig.exporter.is_up
-        assert not rig.exporter.is_full(8)
-        rig.offer(5, 6)
-        assert rig.counts().dropped == {"queue_full": 2}
-
-
-def test_patience_is_earned_back_by_time_without_waiting() -> None:
-    clock = ManualClock()
-    patience = Patience(clock.monotonic_s(), 2.0)
-    assert patience.left_s(clock.monotonic_s()) == 2.0
-    clock.advance(1.5)
-    patience.waited(1.5, clock.monotonic_s())
-    assert patience.left_s(clock.monotonic_s()) == 0.5
-    clock.advance(1.0)
-    assert patience.left_s(clock.monotonic_s()) == 1.5
-    clock.advance(100.0)
-    assert patience.left_s(clock.monotonic_s()) == 2.0
-
-
-def test_at_the_end_nobody_waits_for_room() -> None:
-    rig = Rig(settings=SenderSettings(queue_max_bytes=32), clock=SystemClock())
-    fanout = Fanout([rig.exporter], rig.ledger, rig.clock, patience_s=1000.0)
-    rig.transport.gate.clear()
-    with rig.running():
-        full_queue(rig)
-        waiter = start(lambda: fanout.wait_for_room(8))
-        fanout.wait_no_more()
-        waiter.join(LIMIT_S)
-        assert not waiter.is_alive()
 
 
 def test_what_no_destination_gets_is_booked_for_each() -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from support.pipeline_fakes import FakeLimits
 from tailrace.pipeline.ledger import Ledger, LedgerRow
 from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, POISONED, REJECTED, RETRY, SPLIT, Outcome
-from tailrace.pipeline.sending.notices import Notice
 from tailrace.pipeline.sending.batcher import Entry
+from tailrace.pipeline.sending.notices import Notice
 from tailrace.pipeline.sending.retry import Backoff
 from tailrace.pipeline.sending.sender import Sender
 from tailrace.pipeline.sending.settings import SenderSettings

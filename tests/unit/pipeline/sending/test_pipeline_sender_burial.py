@@ -48,6 +48,13 @@ class Graveyard:
         self.sender.offered([Entry(b"x" * size, seq, TIME) for seq in range(first, last + 1)], 0.0, TIME)
         self.sender.flush()
 
+    def bury_remains(self) -> None:
+        while self.sender.remaining_bytes is not None:
+            self.sender.bury_next()
+            counts = self.row.snapshot()
+            assert counts.accounted == counts.received
+            assert counts.held == self.sender.held
+
     def reply(self, outcome: Outcome) -> None:
         sealed = self.sender.next_step(1e9).sealed
         assert sealed is not None
@@ -102,6 +109,8 @@ def test_what_is_left_at_the_end_and_what_comes_after_it() -> None:
     yard.sender.close()
     (notice,) = yard.sender.abandon()
     assert "dead letter" in notice.message
+    assert notice.fields["records"] == 3
+    yard.bury_remains()
     yard.offer(4, 4)
     assert [(seqs, reason) for seqs, reason, _ in yard.buried] == [
         ([1, 2], "shutdown"),
@@ -131,21 +140,42 @@ def test_what_lies_on_disk_when_there_will_be_no_other_process(tmp_path: Path) -
     yard.reply(Outcome(RETRY, "status 503"))
     yard.sender.close()
     yard.sender.abandon()
+    assert yard.row.snapshot().held == yard.sender.held == 20
+    yard.bury_remains()
     counts = yard.row.snapshot()
     assert sorted(seq for seqs, _, _ in yard.buried for seq in seqs) == list(range(1, 21))
     assert {(reason, error) for _, reason, error in yard.buried} == {("shutdown", "status 503")}
     assert (counts.dead_lettered, counts.held, counts.dropped) == (20, 0, {})
 
 
-def test_what_lies_on_disk_and_is_more_than_dead_letters_may_hold_has_both_reasons(tmp_path: Path) -> None:
+def test_what_is_not_read_before_the_time_is_up_is_lost_by_name_and_leaves_nothing_on_disk(tmp_path: Path) -> None:
     yard = Graveyard(FakeLimits(max_records=3), queue_max_bytes=100, folder=tmp_path)
     yard.offer(1, 60)
     yard.sender.close()
-    (notice,) = yard.sender.abandon()
+    yard.sender.abandon()
+    yard.sender.bury_next()
+    yard.sender.bury_next()
+    n_buried = yard.row.snapshot().dead_lettered
+    assert yard.sender.drop_remains("shutdown, dead_letter_shutdown") == 60 - n_buried
+    counts = yard.row.snapshot()
+    assert counts.dropped == {"shutdown, dead_letter_shutdown": 60 - n_buried}
+    assert n_buried == counts.dead_lettered > 0
+    assert (counts.held, counts.spooled) == (0, 0)
+    assert not list(tmp_path.rglob("*.seg"))
+
+
+def test_what_is_gone_from_disk_at_the_end_is_counted_as_that(tmp_path: Path) -> None:
+    yard = Graveyard(FakeLimits(max_records=3), queue_max_bytes=100, folder=tmp_path)
+    yard.offer(1, 60)
+    yard.sender.close()
+    yard.sender.abandon()
+    for file in tmp_path.rglob("*.seg"):
+        file.unlink()
+    yard.bury_remains()
     counts = yard.row.snapshot()
     assert counts.dead_lettered > 0
-    assert counts.dropped == {"shutdown, dead_letter_full": 60 - counts.dead_lettered}
-    assert notice.fields["droppedRecords"] == 60 - counts.dead_lettered
+    assert counts.dropped == {"spool_lost": 60 - counts.dead_lettered}
+    assert counts.held == 0
 
 
 OUTCOMES = st.sampled_from(
@@ -176,6 +206,7 @@ def test_every_record_is_delivered_or_buried_once(steps: list[int | Outcome]) ->
         assert counts.held == yard.sender.held
     yard.sender.close()
     yard.sender.abandon()
+    yard.bury_remains()
     counts = yard.row.snapshot()
     buried = [seq for seqs, _, _ in yard.buried for seq in seqs]
     assert len(buried) == len(set(buried)) == counts.dead_lettered

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from support.pipeline_fakes import Told
-from tailrace.pipeline.intake import Oversized
 from tailrace.pipeline.ledger import Ledger
-from tailrace.pipeline.spooling.account import Account, estimated_records
+from tailrace.pipeline.spooling.account import Account
 from tailrace.pipeline.spooling.carry_over import carried_rows
 from tailrace.pipeline.spooling.counter_file import CounterFile, Previous, read_counters, reserve
 
@@ -78,25 +77,18 @@ def test_bodies_are_counted_before_they_are_split_and_exactly_after(fd: int) -> 
     row = ledger.open_row("a")
     account = Account(ledger, CounterFile(fd, Previous()), Told())
     account.note()
-    account.admitted(b'[{"time":"1","record":{"time":"2"}},{"time":"3"}]')
+    account.admitted(2)
     assert read_counters(fd).acknowledged == 2
-    account.admitted(b"garbage")
+    account.admitted(1)
     assert read_counters(fd).acknowledged == 3
     row.receive(2)
     account.processed(2)
-    account.admitted(Oversized(1 << 30))
+    account.admitted(1)
     assert read_counters(fd).acknowledged == 4
     row.receive(1)
     account.processed(3)
     assert read_counters(fd).acknowledged == 4
     assert read_counters(fd).rows["a"]["held"] == 3
-
-
-def test_the_estimate_is_of_events_not_of_what_they_hold() -> None:
-    assert estimated_records(b'[{"time":"1"},{"time":"2"}]') == 2
-    assert estimated_records(b'[{"time":"1","record":"{\\"time\\":\\"9\\"}"}]') == 1
-    assert estimated_records(b'[{"time":"1","record":{"time":"9"}}]') == 1
-    assert estimated_records(b"[]") == 1
 
 
 def test_a_disk_that_takes_nothing_is_said_once(tmp_path: Path) -> None:
@@ -105,7 +97,7 @@ def test_a_disk_that_takes_nothing_is_said_once(tmp_path: Path) -> None:
     try:
         account = Account(Ledger(), CounterFile(full, Previous()), told)
         for _ in range(3):
-            account.admitted(b"[]")
+            account.admitted(1)
             account.note()
             account.close()
     finally:
@@ -116,10 +108,10 @@ def test_a_disk_that_takes_nothing_is_said_once(tmp_path: Path) -> None:
 def test_rows_that_count_no_records_of_the_platform_are_carried_as_they_are(fd: int) -> None:
     ledger = Ledger()
     ledger.open_row("a")
-    ledger.refuse()
+    ledger.refuse("intake_full")
     account = Account(ledger, CounterFile(fd, Previous()), Told())
     account.note()
-    account.admitted(b'{"time":"' * 9)
+    account.admitted(9)
     carried = carried_rows(read_counters(fd))
     assert (carried["a"].received, carried["a"].held) == (9, 9)
     assert (carried["refused"].received, carried["refused"].rejected) == (1, {"intake_full": 1})
