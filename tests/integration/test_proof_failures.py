@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.agent_process import AgentProcess
+from support.agent_process import AgentProcess, lines_in
 from support.fake_lambda_api import FakeLambdaApi
 from support.proof_run import Authority, account, authority
 from support.proof_sink import ProofSink
@@ -173,6 +173,30 @@ def test_with_memory_full_and_no_disk_telemetry_is_refused_until_there_is_room(
     assert once(sink) == list(range(1, 207))
     assert refused == refusals >= 3
     assert said == ["warn", "info"]
+
+
+def test_one_destination_without_room_refuses_nothing_that_another_takes(
+    opt: Path, api: FakeLambdaApi, sink: ProofSink, tmp_path: Path
+) -> None:
+    dead = f"http://127.0.0.1:{sink.port}/"
+    asked = settings(
+        f"{dead} file://{tmp_path}/out", TAILRACE_QUEUE_MAX_BYTES="65536", TAILRACE_SPOOL_MAX_BYTES="0"
+    )  # fmt: skip
+    sink.turn("down")
+    with AgentProcess(opt, api.address, asked) as agent:
+        for number in range(1, 4):
+            api.invoke(f"request-{number}", timeout_s=60)
+            lines = [line("x" * 1000) for _ in range(100)]
+            assert api.post_telemetry([started(f"request-{number}"), *lines, done(f"request-{number}")]) == 200
+            api.wait_for_next(number + 1)
+        api.shutdown()
+        assert agent.exit_code() == 0
+        rows = agent.ledger()
+
+    assert len(lines_in(tmp_path / "out")) == 306
+    assert set(rows) == {dead, f"file://{tmp_path}/out"}
+    assert rows[dead]["received"] == account(rows[dead]) == 306
+    assert rows[dead]["dropped"]["queue_full"] > 100
 
 
 def test_a_post_of_telemetry_that_breaks_off_counts_nothing_and_stops_nothing(
