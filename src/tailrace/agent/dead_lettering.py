@@ -6,7 +6,7 @@ from tailrace.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tailrace.clock import Clock
     from tailrace.config.settings import Settings
@@ -22,8 +22,10 @@ def open_dead_letters(
     clock: Clock,
     random: Random,
     diagnostics: Diagnostics,
+    note: Callable[[], None] | None = None,
 ) -> DeadLetters | None:
-    """None where `TAILRACE_DEAD_LETTER` is not set or cannot be used, which is said once."""
+    """None where `TAILRACE_DEAD_LETTER` is not set or cannot be used, which is said once. `note` is called when records
+    have got their outcome."""
     if not settings.dead_letter:
         return None
     from tailrace.destinations.dead_letter import dead_letter_destination
@@ -36,4 +38,5 @@ def open_dead_letters(
         diagnostics("error", f"{problem}; what cannot be delivered is lost")
         return None
     transport = CompositeTransport(clock, environ)
-    return DeadLetters(destination, transport, resource, clock, random, diagnostics, settings.queue_max_bytes)
+    max_bytes = settings.queue_max_bytes
+    return DeadLetters(destination, transport, resource, clock, random, diagnostics, max_bytes, note=note)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # Why records were dropped. Whoever drops for a new reason adds its word here.
 QUEUE_FULL = "queue_full"
 SHUTDOWN = "shutdown"
-SHUTDOWN_UNREAD = "shutdown, dead_letter_full"  # on disk at the end, and more than dead letters may hold
 NO_DESTINATION = "no_destination"
 BAD_CONFIGURATION = "bad_configuration"  # the destination's URL or settings cannot be used
 UNPARSABLE = "unparsable"  # a remainder of a telemetry body that is not JSON; counted as one record
