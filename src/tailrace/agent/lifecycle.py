@@ -153,20 +153,21 @@ class Lifecycle:
     """`begin` an event, carry out its step, say with `after` what came of it, and so on until `CallNext` or
     `CloseAndLeave`. `telemetry` is false where the platform will never send any: then nothing is waited for."""
 
-    __slots__ = ("_done_s", "_event", "_flushes", "_last_request_id", "_policy", "_telemetry")
+    __slots__ = ("_begun_s", "_event", "_flushes", "_last_request_id", "_policy", "_telemetry")
 
     def __init__(self, policy: FlushPolicy, telemetry: bool) -> None:
         self._policy = policy
         self._telemetry = telemetry
         self._last_request_id = ""
         self._event = LifecycleEvent("", 0.0)
-        self._done_s = 0.0
+        self._begun_s = 0.0
         self._flushes = 0
 
     def begin(self, event: LifecycleEvent, now_s: float, any_up: bool, is_warm: bool) -> Step:
         """The first step. `any_up`: some destination is worth waiting for; `is_warm`: all of these have answered
         before, over connections that stand."""
         self._event = event
+        self._begun_s = now_s
         if event.kind == SHUTDOWN:
             return self._shutdown(now_s)
         if event.kind != INVOKE or not self._telemetry:
@@ -185,7 +186,6 @@ class Lifecycle:
             wait_s = self._policy.done_wait_s(now_s, self._event.deadline_s)
             return AwaitRuntimeDone(self._event.request_id, now_s + wait_s)
         if isinstance(step, AwaitRuntimeDone):
-            self._done_s = now_s
             return self._settle(now_s) if came and self._policy.waits_for_replies else self._flush(now_s, any_up)
         if isinstance(step, AwaitSilence):
             return self._flush(now_s, any_up)
@@ -198,7 +198,8 @@ class Lifecycle:
         quiet_s = self._policy.settle_s(now_s, self._event.deadline_s)
         # Silence may never come: a function that left a thread behind goes on writing.
         limit_s = min(SETTLE_LIMIT * quiet_s, self._policy.done_wait_s(now_s, self._event.deadline_s))
-        return AwaitSilence(quiet_s, now_s + limit_s, self._done_s)
+        # Counted from the last post on, not from when it was processed: the platform had its answer then.
+        return AwaitSilence(quiet_s, now_s + limit_s, self._begun_s)
 
     def _flush(self, now_s: float, any_up: bool) -> Step:
         self._flushes += 1
