@@ -245,3 +245,19 @@ def test_it_is_byte_for_byte_what_the_agent_sends(
     shown = {name.lower(): value for name, value in request["headers"]}
     assert {path for path, _, _ in sink.requests} == {"/in"}
     assert all(set(headers) >= set(shown) for _, headers, _ in sink.requests)
+
+
+def test_each_pattern_that_may_miss_something_in_long_lines_is_named_with_its_limit(tmp_path: Path) -> None:
+    file = tmp_path / "tailrace.toml"
+    file.write_text(
+        'destinations = [{ url = "stdout:", match = "[a-z]+=x", exclude = "x[0-9]+;" }]\n'
+        "[[mask]]\nname = 'fine'\npattern = 'token-[A-Za-z0-9]{20,}-end'\n"
+        "[[mask]]\nname = 'brackets'\npattern = '\\[[^]]*\\]'\n"
+    )
+    warnings = checked(file, env=PLAIN)["warnings"]
+    said = [warning.partition(";")[0] for warning in warnings if "may not be found" in warning]
+    limit = "a match of more than 1581 characters may not be found in a line of more than 3162"
+    assert said == [
+        f"mask brackets ({file}: mask, second entry): {limit}",
+        f"{file}: destinations, first entry, match: {limit}",
+    ]

@@ -15,6 +15,7 @@ from tailrace.config.urls import MASK, shown
 from tailrace.destinations.dead_letter import dead_letter_destination
 from tailrace.destinations.registry import Built, build_destinations
 from tailrace.errors import ConfigError, UsageError
+from tailrace.processors.filters import limits_of
 from tailrace.processors.mask_rules import build_rules
 
 HERE = "tailrace.toml"
@@ -46,7 +47,7 @@ class AgentView:
         self.problems = [*self.settings.problems, *self.built.problems, *self.built.faults]
         self.filters = filters_of(self.built.specs, self.settings, self.problems)
         before = len(self.problems)
-        build_rules(self.settings.mask_specs, self.problems)
+        self._pattern_rules = build_rules(self.settings.mask_specs, self.problems)[1]
         self.withholds = self.settings.masks_unknown or len(self.problems) > before
         self._check_dead_letter()
 
@@ -54,7 +55,21 @@ class AgentView:
     def warnings(self) -> list[str]:
         """What the agent says once though nothing is wrong."""
         nowhere = "no destination is configured: every record is dropped"
-        return [*self.built.warnings, *([] if self.built.destinations or self.built.problems else [nowhere])]
+        unheard = [] if self.built.destinations or self.built.problems else [nowhere]
+        return [*self.built.warnings, *unheard, *self._limits()]
+
+    def _limits(self) -> list[str]:
+        """Patterns that may miss something in long lines."""
+        found = [(f"mask {rule.name} ({rule.place})", rule.limit) for rule in self._pattern_rules]
+        for spec in self.built.specs:
+            if spec.table is not None and spec.table.filter is not None:
+                found += limits_of(spec.table.filter)
+        return [
+            f"{name}: a match of more than {limit} characters may not be found in a line of more than {2 * limit};"
+            " begin each repetition behind a character that it cannot repeat, or end the pattern with it"
+            for name, limit in found
+            if limit is not None
+        ]
 
     def values(self) -> list[tuple[str, str, object, str]]:
         """Every setting as (key, variable, value without secrets, where it came from)."""

@@ -83,6 +83,18 @@ def build_filter(
     return DestinationFilter(types, wanted.min_level, match, exclude)
 
 
+def limits_of(wanted: RecordFilter) -> list[tuple[str, int]]:
+    """Patterns that see long lines in pieces: where each stands, and how long (in characters) what it finds may be to
+    be found wherever it lies."""
+    from tailrace.processors.patterns import compile_all
+
+    found = []
+    for word, patterns in (("match", wanted.match), ("exclude", wanted.exclude)):
+        place = f"{wanted.place}, {word}"
+        found += [(place, safe.limit) for safe in compile_all(patterns, place, []) if safe.limit is not None]
+    return found
+
+
 def _text_of(record: Record) -> str:
     """What somebody would see of the record: its text, or else its JSON."""
     line = record.event.get("record") if isinstance(record.event, dict) else None

@@ -62,9 +62,13 @@ class Masker:
             record.line = None
 
     def tell(self, diagnostics: Diagnostics) -> None:
-        """One line with the counts, where there are any."""
+        """One line with the counts, and one with how many texts were too long for a pattern to be searched as a whole,
+        where there are any."""
         if self.counts:
             diagnostics("info", "masked before delivery", rules=dict(self.counts))
+        too_long = {rule.name: rule.over_limit for rule in self._patterns if rule.over_limit}
+        if too_long:
+            diagnostics("warn", "texts too long for a mask to find every long match in them", rules=too_long)
 
     def text(self, text: str, level: int = 0) -> str:
         """A text masked, as JSON where it is an object or a list."""

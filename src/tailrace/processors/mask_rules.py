@@ -45,18 +45,27 @@ BUILT_IN = tuple(sorted([*BUILT_IN_KEYS, *BUILT_IN_PATTERNS]))
 
 
 class PatternRule:
-    """Replaces what a pattern finds; where the pattern has a group, what the group found."""
+    """Replaces what a pattern finds; where the pattern has a group, what the group found.
 
-    __slots__ = ("_pattern", "name", "replacement")
+    `place` is where it was asked for. `limit` is how long (in characters) a match may be to be found in any text (None:
+    any length), `over_limit` in how many texts so far there may have been longer ones.
+    """
 
-    def __init__(self, name: str, pattern: SafePattern, replacement: str) -> None:
+    __slots__ = ("_pattern", "limit", "name", "over_limit", "place", "replacement")
+
+    def __init__(self, name: str, pattern: SafePattern, replacement: str, place: str = "") -> None:
         self.name = name
+        self.place = place
         self._pattern = pattern
+        self.limit = pattern.limit
+        self.over_limit = 0
         self.replacement = replacement
 
     def apply(self, text: str) -> tuple[str, int]:
         """`text` masked, and how many places were."""
         spans = self._pattern.spans(text)
+        if self.limit is not None and len(text) > 2 * self.limit:
+            self.over_limit += 1
         return (_replaced(text, spans, self.replacement), len(spans)) if spans else (text, 0)
 
 
@@ -112,13 +121,14 @@ def _build(spec: MaskSpec) -> KeyRule | PatternRule:
     if spec.rule is None and spec.pattern is None:
         return KeyRule(spec.name, spec.keys, spec.replacement, spec.compounds)
     if spec.pattern is not None:
-        return PatternRule(spec.name, compile_safe(spec.pattern, f"{spec.place}, pattern"), spec.replacement)
+        pattern = compile_safe(spec.pattern, f"{spec.place}, pattern")
+        return PatternRule(spec.name, pattern, spec.replacement, spec.place)
     rule = spec.rule or ""
     if rule in BUILT_IN_KEYS:
         return KeyRule(spec.name, BUILT_IN_KEYS[rule], spec.replacement, spec.compounds)
     if rule in BUILT_IN_PATTERNS:
         pattern = SafePattern(re.compile(BUILT_IN_PATTERNS[rule]), MAX_STEPS)
-        return PatternRule(spec.name, pattern, spec.replacement)
+        return PatternRule(spec.name, pattern, spec.replacement, spec.place)
     found = f'there is no rule "{ascii(rule)[1:-1][:60]}"{suggestion(rule, BUILT_IN)}'
     raise ConfigError(spec.place, found, f"known: {', '.join(BUILT_IN)}")
 

@@ -2,9 +2,11 @@
 
 Python's `re` has no time limit, and holds the interpreter's lock all the while. So a pattern is looked at before it is
 used: what can backtrack exponentially is refused (a repetition of something that is itself variable; a reference back),
-and of the others the cost in the worst case is known: ``ways * length ** (repetitions + 1)``. That gives the longest
-text that one call may see. Longer texts are searched through windows that overlap by half, and between two of them the
-clock is looked at.
+and of the others the cost in the worst case is known: ``ways * length ** (repetitions + 1)``. A repetition that can
+begin at one place of each stretch only, because what stands before it cannot belong to it, does not count: wherever it
+ends, there is one place where it began, so however often it is tried it goes through the text once. That gives the
+longest text that one call may see. Longer texts are searched through windows that overlap by half, and between two of
+them the clock is looked at.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import time
 import warnings
 
 from tailrace.errors import ConfigError
+from tailrace.processors.pattern_sets import ANYTHING, CharSet, after, set_of, with_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,17 +35,29 @@ MAX_WAYS = 1024
 # What one text may cost in all. What is left then has not been searched.
 BUDGET_S = 0.1
 _FIXED = 256
+# No record is longer: a telemetry body is 256 KiB, and what is cut is stitched up to some more.
+LONGEST_TEXT = 1_048_576
 
 
 class SafePattern:
-    """A compiled pattern and the longest text that one call of it may see."""
+    """A compiled pattern and the longest text that one call of it may see.
 
-    __slots__ = ("_compiled", "_now_s", "window")
+    `limit` is how long (in characters) what it finds may be to be found wherever it lies; None: any length.
+    """
 
-    def __init__(self, compiled: re.Pattern[str], window: int, now_s: Callable[[], float] = time.monotonic) -> None:
+    __slots__ = ("_compiled", "_now_s", "limit", "window")
+
+    def __init__(
+        self,
+        compiled: re.Pattern[str],
+        window: int,
+        now_s: Callable[[], float] = time.monotonic,
+        longest_match: int = 0,
+    ) -> None:
         self._compiled = compiled
         self._now_s = now_s
         self.window = window
+        self.limit = window // 2 if window < LONGEST_TEXT and longest_match > window // 2 else None
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where it is found, in order and apart from each other. With a group in the pattern: where the group is.
@@ -105,9 +120,10 @@ def compile_safe(pattern: str, place: str) -> SafePattern:
         raise ConfigError(place, "the pattern cannot be compiled", "write a simpler one") from None
     if compiled.groups > 1:
         raise ConfigError(place, "the pattern has several groups", "one at most; write (?:...) for the others")
-    if tree.getwidth()[0] == 0:
+    least, most = tree.getwidth()
+    if least == 0:
         raise ConfigError(place, "the pattern matches an empty text", "at least one character must be asked for")
-    return SafePattern(compiled, window_of(tree, place))
+    return SafePattern(compiled, window_of(tree, place), longest_match=int(most))
 
 
 def compile_all(patterns: Iterable[str], place: str, problems: list[ConfigError]) -> tuple[SafePattern, ...]:
@@ -123,68 +139,115 @@ def compile_all(patterns: Iterable[str], place: str, problems: list[ConfigError]
 
 def window_of(tree: Any, place: str) -> int:
     """The longest text that a call may see. Raises `ConfigError` where that is too short to be of use."""
-    cost = _sequence(tree, place, True)
+    cost = _sequence(tree, _Scope(place, tree.state.flags), True)
     window = int((MAX_STEPS / min(cost.ways, MAX_STEPS)) ** (1 / (cost.repetitions + 1)))
     if cost.ways > MAX_WAYS or window < max(LEAST_WINDOW, 2 * tree.getwidth()[0]):
         raise _too_slow(place, "it can match one text in too many ways")
     return window
 
 
+class _Scope:
+    """Where a part stands: `place` for messages, the `flags` that hold there, and what comes before it: first what may
+    be `before`, then one character of each of `since`."""
+
+    __slots__ = ("before", "flags", "place", "since")
+
+    def __init__(self, place: str, flags: int, before: CharSet = ANYTHING, since: tuple[CharSet, ...] = ()) -> None:
+        self.place = place
+        self.flags = flags
+        self.before = before
+        self.since = since
+
+    def anywhere(self) -> _Scope:
+        return _Scope(self.place, self.flags)
+
+    def behind(self, operation: Any, argument: Any) -> _Scope:
+        """What comes after that part, which stands here."""
+        single = set_of([(operation, argument)], self.flags)
+        if single is not None:
+            return _Scope(self.place, self.flags, self.before, (*self.since, single))
+        last = self.since[-1] if self.since else self.before
+        return _Scope(self.place, self.flags, after(operation, argument, last, self.flags))
+
+    def inside(self, argument: Any) -> _Scope:
+        """Within a group."""
+        return _Scope(self.place, with_flags(argument, self.flags), self.before, self.since)
+
+    def guards(self, repeated: CharSet) -> bool:
+        """Whether a repetition of `repeated` can begin here at one place of each stretch of such characters only: going
+        back, past characters that are surely of them, one comes that is not."""
+        for single in reversed(self.since):
+            if single.guards(repeated):
+                return True
+            if not single.is_within(repeated):
+                return False
+        return self.before.guards(repeated)
+
+
 class _Cost:
-    """`ways` to match at one place, apart from `repetitions` without an end that more must follow."""
+    """`ways` to match at one place, apart from `repetitions` without an end that more must follow. With `is_bound`
+    there are such that do not count, since they begin at one place of each stretch."""
 
-    __slots__ = ("repetitions", "ways")
+    __slots__ = ("is_bound", "repetitions", "ways")
 
-    def __init__(self, ways: int = 1, repetitions: int = 0) -> None:
+    def __init__(self, ways: int = 1, repetitions: int = 0, is_bound: bool = False) -> None:
         self.ways = ways
         self.repetitions = repetitions
+        self.is_bound = is_bound
 
     def then(self, other: _Cost) -> None:
         self.ways = min(self.ways * other.ways, MAX_STEPS)
         self.repetitions += other.repetitions
+        self.is_bound = self.is_bound or other.is_bound
 
 
-def _sequence(items: Any, place: str, is_end: bool) -> _Cost:
+def _sequence(items: Any, scope: _Scope, is_end: bool) -> _Cost:
     total = _Cost()
     last = len(items) - 1
     for index, (operation, argument) in enumerate(items):
-        total.then(_item(operation, argument, place, is_end and index == last))
+        total.then(_item(operation, argument, scope, is_end and index == last))
+        scope = scope.behind(operation, argument)
     return total
 
 
-def _item(operation: Any, argument: Any, place: str, is_end: bool) -> _Cost:
+def _item(operation: Any, argument: Any, scope: _Scope, is_end: bool) -> _Cost:
     name = str(operation)
     if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
         least, most, body = argument
-        return _repetition(least, most, body, place, is_end)
+        return _repetition(least, most, body, scope, is_end)
     if name == "BRANCH":
-        branches = [_sequence(branch, place, is_end) for branch in argument[1]]
-        return _Cost(sum(b.ways for b in branches), max(b.repetitions for b in branches))
+        branches = [_sequence(branch, scope, is_end) for branch in argument[1]]
+        return _Cost(
+            sum(b.ways for b in branches), max(b.repetitions for b in branches), any(b.is_bound for b in branches)
+        )
     if name == "SUBPATTERN":
-        return _sequence(argument[-1], place, is_end)
+        return _sequence(argument[-1], scope.inside(argument), is_end)
     if name == "ATOMIC_GROUP":
-        return _sequence(argument, place, is_end)
+        return _sequence(argument, scope, is_end)
     if name in ("ASSERT", "ASSERT_NOT"):
-        return _sequence(argument[1], place, False)
+        return _sequence(argument[1], scope.anywhere(), False)
     if name in ("GROUPREF", "GROUPREF_EXISTS"):
-        raise _too_slow(place, "it refers back to a group")
+        raise _too_slow(scope.place, "it refers back to a group")
     return _Cost()
 
 
-def _repetition(least: int, most: Any, body: Any, place: str, is_end: bool) -> _Cost:
-    inner = _sequence(body, place, False)
-    is_simple = inner.ways == 1 and inner.repetitions == 0
+def _repetition(least: int, most: Any, body: Any, scope: _Scope, is_end: bool) -> _Cost:
+    inner = _sequence(body, scope.anywhere(), False)
+    is_simple = inner.ways == 1 and inner.repetitions == 0 and not inner.is_bound
     if is_simple and least == most and int(most) <= _FIXED:
         return _Cost()
     if int(most) > SHORT:
         if not is_simple or body.getwidth()[0] == 0:
-            raise _too_slow(place, "it repeats what is itself variable (a repetition, an option or alternatives)")
+            raise _too_slow(scope.place, "it repeats what is itself variable (a repetition, an option or alternatives)")
+        repeated = set_of(body, scope.flags)
+        if repeated is not None and scope.guards(repeated):
+            return _Cost(is_bound=True)
         # at the end of a pattern nothing can fail behind it, so nothing is tried again
         return _Cost(1, 0 if is_end else 1)
     ways = 0
     for times in range(least, int(most) + 1):
         ways = min(ways + min(inner.ways**times, MAX_STEPS), MAX_STEPS)
-    return _Cost(ways, inner.repetitions * int(most))
+    return _Cost(ways, inner.repetitions * int(most), inner.is_bound)
 
 
 def _too_slow(place: str, why: str) -> ConfigError:

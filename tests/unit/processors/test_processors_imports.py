@@ -3,7 +3,8 @@ from __future__ import annotations
 from support.imports import FORBIDDEN, modules_after_importing, modules_of
 
 # loaded only where a mask or a filter has a pattern
-WITH_PATTERNS = {f"tailrace.processors.{name}" for name in ("mask", "mask_json", "mask_names", "mask_rules", "mask_values", "patterns")}
+_MODULES = ("mask", "mask_json", "mask_names", "mask_rules", "mask_values", "pattern_sets", "patterns")
+WITH_PATTERNS = {f"tailrace.processors.{name}" for name in _MODULES}
 
 
 def test_nothing_that_costs_a_cold_start_is_imported() -> None:

@@ -283,3 +283,16 @@ def test_deeply_nested_records_are_masked() -> None:
 
 def test_keys_of_built_in_rules_are_what_logs_call_them() -> None:
     assert "authorization" in BUILT_IN_KEYS["credentials"]
+
+
+def test_texts_too_long_for_a_pattern_are_counted_and_told() -> None:
+    made = masker(pattern(r"\[[^]]*\]", "brackets"), pattern("x[0-9]+y", "fixed"))
+    made.text("-" * 3000)
+    told = Told()
+    made.tell(told)
+    assert told.lines == []
+    made.text("-" * 4000)
+    made.tell(told)
+    assert told.lines == [
+        ("warn", "texts too long for a mask to find every long match in them", {"rules": {"brackets": 1}})
+    ]

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.errors import ConfigError
-from tailrace.processors.patterns import BUDGET_S, LEAST_WINDOW, MAX_STEPS, SafePattern, compile_all, compile_safe
+from tailrace.processors.patterns import (
+    BUDGET_S,
+    LEAST_WINDOW,
+    LONGEST_TEXT,
+    MAX_STEPS,
+    SafePattern,
+    compile_all,
+    compile_safe,
+)
 
 
 class Ticking:
@@ -40,7 +48,9 @@ class Ticking:
         r"(?P<q>['\"]).+(?P=q)",
         r"(a)?b(?(1)c|d)",
         r".*.*.*x",
-        r"\s*a\s*b\s*c\s*d",
+        r"\s*a[\s\S]*b.*c\s*d",
+        r"(?:\"[^\"]*\",)+x",
+        r"(?:\"[^\"]*.)+x",
         r"(?=(a+)+b)x",
         r"(?>a+)+b",
         r"x{5000}y",
@@ -151,4 +161,75 @@ def test_one_bad_pattern_of_several_is_named_and_left_out() -> None:
 
 def test_a_window_keeps_one_call_within_its_steps() -> None:
     assert compile_safe(r"\w+@", "here").window ** 2 <= MAX_STEPS
-    assert compile_safe(r"\w+@\w+\.\w+", "here").window ** 3 <= MAX_STEPS
+    assert compile_safe(r".*@\S+\.\w+", "here").window ** 3 <= MAX_STEPS
+
+
+LINEAR = [
+    (r"token-[A-Za-z0-9]{20,}-end", ["token-", "token-a", "a", "-en", "token-aaaaaaaaaaaaaaaaaaaa-en"]),
+    (r'token="([^"]+)"', ['token="', 'token="a', "token=", '"']),
+    (r"\b\w+@", ["a", "a ", "a@ "]),
+    (r"(?<![0-9])[0-9]{13,}(?![0-9a-z])", ["1", "1" * 13 + "a", "1 "]),
+    (r"^\d+:\d+;", ["1", "1:", "1:1"]),
+    (r"<a>[^<]*</a>", ["<a>", "<a>b", "<a></"]),
+    (r"key=[a-z ]+ \d+;", ["key=", "key=a ", "key=a 1", "a 1", " 1"]),
+    (r"Bearer\s+(\S+)\s+x", ["Bearer ", "Bearer a ", "a ", " "]),
+    (r'(?:"[^"]*",){1,3}z', ['"', '"a', '"a",', ","]),
+    (r"(?i)sess=([k-z]+);", ["sess=", "s", "sess=\u017f", "\u212a"]),
+    (r"(?:a|ab)=[^=]*=[^=]+!", ["a=", "ab=", "=", "ab=b"]),
+    (r",[^,]*?,[^,]*,x", [",", ",a", "a,"]),
+]
+
+
+@pytest.mark.parametrize(("pattern", "pieces"), LINEAR)
+def test_a_repetition_that_begins_at_one_place_only_is_searched_in_texts_of_any_length(
+    pattern: str, pieces: list[str]
+) -> None:
+    safe = compile_safe(pattern, "here")
+    assert safe.limit is None
+    assert safe.window >= LONGEST_TEXT
+    for piece in pieces:
+        # what is quadratic after all is not done before the limit of this test
+        safe.spans(piece * (LONGEST_TEXT // len(piece)) + "!")
+        safe.spans("x" + pieces[0] + piece * (LONGEST_TEXT // len(piece)))
+
+
+def test_a_very_long_value_between_fixed_parts_is_found() -> None:
+    value = "a" * 500_000
+    assert compile_safe(r"token-[A-Za-z0-9]{20,}-end", "here").spans(f"x token-{value}-end y") == [(2, 500_012)]
+    assert compile_safe(r'token="([^"]+)"', "here").spans(f'token="{value}"') == [(7, 500_007)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "limit"),
+    [
+        (r"token[A-Za-z0-9]{20,}-end", 1581),  # "token" may be in it again: tokentokentoken...
+        (r"[\w.+-]+@[\w-]+\.\w+", 1581),
+        (r"(?s:BEGIN.+END)", 1581),
+        (r"(?i)key=[a-z]+\u017f;", None),
+        (r"(?i)key\u017f[a-z]+;", 1581),  # that letter is an s, to who ignores case
+        (r"(?i)[^\u017f]s+;", 1581),
+        (r"\[[^]]*\]", 1581),
+        (r"a?[^a]+b", 1118),
+        (r"(?<![a-f])[a-z]+;", 1581),
+        (r"(?<![a-z])[a-z]+;", None),
+        (r"<password>([^<]+)</password>", None),
+        (r"<.a>([^<]+)</a>", 1581),
+        (r"\btoken[a-z]+;", None),
+        (r"\d{13,19}x", None),
+        (r"Bearer \S+", None),
+        (r".*@\S+\.\w+", 107),
+    ],
+)
+def test_up_to_which_length_a_match_is_found_wherever_it_lies(pattern: str, limit: int | None) -> None:
+    assert compile_safe(pattern, "here").limit == limit
+
+
+@settings(max_examples=150, deadline=None)
+@given(patterns, st.text("abx ", min_size=1, max_size=3))
+def test_no_pattern_without_a_limit_is_slow_on_a_long_text(pattern: str, piece: str) -> None:
+    try:
+        safe = compile_safe(pattern, "here")
+    except ConfigError:
+        return
+    if safe.window * 10 >= MAX_STEPS:  # nothing in it can be tried in many ways
+        safe.spans(piece * (400_000 // len(piece)) + "!")
