@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 
 from support.proof_checks import violations
-from support.proof_plan import Harm, Plan, plan_of
+from support.proof_plan import TLS_WEATHERS, Harm, Plan, Weather, plan_of
 from support.proof_run import Evidence, Target
 
 LINES = [f"P:1:{n}" for n in range(5)]
 
 
-def evidence(harms: tuple[Harm, ...] = ()) -> Evidence:
+NO_ROOM = {"TAILRACE_SPOOL_MAX_BYTES": "0"}  # explains a full queue
+
+
+def evidence(harms: tuple[Harm, ...] = (), ends: str = "at once") -> Evidence:
     """Five lines and two platform records: one is lost with a reason, everything else is there."""
     row: dict[str, Any] = {
         "received": 7, "delivered": 6, "held": 0, "filtered": 0, "sampled": 0, "rejected": 0,
@@ -25,7 +28,7 @@ def evidence(harms: tuple[Harm, ...] = ()) -> Evidence:
         target.take("e1", {"type": "function", "record": f"{text}:fine:xx.", "seq": seq, "requestId": "r1"})
     for seq in (1, 7):
         target.take("e1", {"type": "platform.start", "record": {}, "seq": seq})
-    plan = Plan(0, ["http"], {}, False, False, harms, "at once")
+    plan = Plan(0, ["http"], NO_ROOM, False, False, harms, ends)
     return Evidence(plan, [target], set(LINES), n_acknowledged=7, n_given=7, n_processes=1, request_ids={"1": "r1"})
 
 
@@ -54,6 +57,8 @@ def bury_nothing(found: Evidence) -> None:
         (lambda e: row_of(e, received=8), "the sum does not hold"),
         (lambda e: row_of(e, received=8, held=1), "held, but not on disk"),
         (lambda e: row_of(e, dropped={"internal_error": 1}), "dropped for internal_error"),
+        (lambda e: row_of(e, dropped={"process_killed": 1}), "dropped for process_killed"),
+        (lambda e: setattr(e.targets[0], "n_repeated", 3), "3 records came again after they had been taken, but 0"),
         (lambda e: row_of(e, received=6, dropped={}), "7 records were acknowledged, but 6 counted"),
         (lambda e: row_of(e, received=8, dropped={"queue_full": 2}), "only 7 were given"),
         (lambda e: row_of(e, delivered=7, dropped={}), "7 records are booked as delivered, but 6 are there"),
@@ -89,6 +94,29 @@ def test_lines_that_the_platform_repeated_may_be_there_as_often_but_their_record
     assert any("more than once" in sentence for sentence in violations(found))
 
 
+def test_a_reason_counts_only_where_the_plan_can_explain_it() -> None:
+    killed = evidence((Harm("kill", {"process": "tailrace"}),))
+    row_of(killed, dropped={"process_killed": 1})
+    assert violations(killed) == []
+
+    for ends, is_explained in (("well", False), ("suddenly", True)):
+        found = evidence(ends=ends)
+        found.plan = Plan(0, ["http"], {}, False, False, (), ends)
+        row_of(found, dropped={"shutdown": 1})
+        assert (violations(found) == []) is is_explained
+
+
+def test_what_came_again_may_be_uncounted_only_where_the_agent_may_have_died_before_it_could_count() -> None:
+    found = evidence((Harm("kill", {"process": "tailrace"}),))
+    found.targets[0].n_repeated = 3
+    assert violations(found) == []
+
+    counted = evidence()
+    counted.targets[0].n_repeated = 3
+    row_of(counted, resentUnconfirmed=3)
+    assert violations(counted) == []
+
+
 def test_a_seed_means_one_plan_and_seeds_differ() -> None:
     assert plan_of(5, namespaces=True) == plan_of(5, namespaces=True)
     assert len({str(plan_of(seed).steps) for seed in range(50)}) == 50
@@ -104,3 +132,9 @@ def test_plans_contain_everything_that_can_go_wrong() -> None:
     assert {plan.ends for plan in plans} == {"well", "suddenly", "at once", "killed"}
     assert {call.end for plan in plans for call in plan.calls} == {"return", "raise", "exit", "hang"}
     assert any(call.stands_still_s for plan in plans for call in plan.calls)
+    in_sends = [call.in_send for plan in plans for call in plan.calls if call.in_send is not None]
+    assert {(harm.what, harm.then) for harm in in_sends} == {
+        ("kill", "taken"), ("kill", "cut"), ("freeze", "taken"), ("freeze", "cut"), ("freeze", "late"),
+    }  # fmt: skip
+    assert {kind for plan in plans for kind in plan.sinks} == {"http", "https", "s3", "file"}
+    assert {step.name for plan in plans for step in plan.steps if isinstance(step, Weather)} == set(TLS_WEATHERS)

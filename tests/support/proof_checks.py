@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 from support.proof_run import Evidence, Target, account
 
-# Words that nothing which the plans let go wrong can explain.
-_NEVER = ("internal_error", "unparsable", "body_too_large", "no_destination", "bad_configuration", "spool_lost")
 _OF_OURS = (
     "internal error", "a thread of the agent failed", "could not be handled", "could not be processed",
     "could not be built", "the listener failed", "could not be encoded", "broke",
@@ -47,7 +45,7 @@ def _of_the_equation(evidence: Evidence, target: Target) -> Iterator[str]:
         yield f"the sum does not hold: {row}"
     if row["held"] and row["held"] != row.get("spooled"):
         yield f"records are held, but not on disk: {row}"
-    strange = [reason for reason in row["dropped"] if reason.split(",")[0] in _NEVER]
+    strange = [reason for reason in row["dropped"] if reason.split(",")[0] not in _explained(evidence)]
     if strange:
         yield f"dropped for {', '.join(strange)}: {row}"
     if row["received"] < evidence.n_acknowledged:
@@ -56,6 +54,19 @@ def _of_the_equation(evidence: Evidence, target: Target) -> Iterator[str]:
     n_own = evidence.n_processes if "TAILRACE_LEDGER" in plan.settings else 0
     if not plan.repeats_telemetry and row["received"] > evidence.n_given + n_own:
         yield f"{row['received']} records were counted, but only {evidence.n_given} were given"
+
+
+def _explained(evidence: Evidence) -> set[str]:
+    """The reasons for lost records that this plan can explain; all others are faults of the agent's."""
+    plan = evidence.plan
+    words = {"rejected", "too_large", "record_too_large"}  # followed by what the dead letters' place says
+    if plan.has_resets:  # who does not leave in time is killed, too
+        words.add("process_killed")
+    if plan.may_run_out_of_room:
+        words |= {"queue_full", "disk_full", "shutdown"}
+    if plan.ends != "well":  # else every sink took everything for two calls
+        words.add("shutdown")
+    return words
 
 
 def _of_lines(evidence: Evidence, target: Target) -> Iterator[str]:
@@ -87,6 +98,10 @@ def _of_duplicates(evidence: Evidence, target: Target) -> Iterator[str]:
         yield f"{len(twice)} records are there more than once: {twice[:5]}"
     if target.conflicts:
         yield f"one key was given to different contents: {target.conflicts[:5]}"
+    n_resent = target.row.get("resentUnconfirmed", 0)
+    is_told = target.row and target.kind in ("http", "https") and not evidence.plan.may_kill_at_any_moment
+    if is_told and target.n_repeated > n_resent:
+        yield f"{target.n_repeated} records came again after they had been taken, but {n_resent} are counted as that"
     again = [line for line, n in target.lines.items() if n > 1]
     if again and not evidence.plan.repeats_telemetry:
         yield f"{len(again)} lines are there more than once: {sorted(again)[:5]}"

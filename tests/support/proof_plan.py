@@ -43,9 +43,21 @@ class Harm:
 
 
 @dataclass(frozen=True)
+class InSend:
+    """What happens in the middle of the next request to sink `sink`: half of its body has been read, nothing is
+    answered. `what` is ``freeze`` (of the environment, for `duration_s`) or ``kill`` (of the agent). The request itself
+    is ``taken`` or ``cut`` while nobody can hear of it, or taken ``late``, after the thaw."""
+
+    sink: int
+    what: str
+    then: str
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Call:
     """An invocation that writes `lines` lines. `within` happens after `after_lines` of them have been written;
-    `stands_still_s` freezes the environment then, for that long."""
+    `stands_still_s` freezes the environment then, for that long. `in_send` waits for a request of the agent's."""
 
     number: int
     lines: int
@@ -56,6 +68,7 @@ class Call:
     after_lines: int = 0
     within: Sequence[Weather | Harm] = ()
     stands_still_s: float = 0.0
+    in_send: InSend | None = None
 
 
 @dataclass(frozen=True)
@@ -84,23 +97,50 @@ class Plan:
     def calls(self) -> list[Call]:
         return [step for step in self.steps if isinstance(step, Call)]
 
+    @property
+    def weathers(self) -> set[str]:
+        """Every weather that any sink has."""
+        within = [step for call in self.calls for step in call.within]
+        return {step.name for step in (*self.steps, *within) if isinstance(step, Weather)}
+
+    @property
+    def may_kill_at_any_moment(self) -> bool:
+        """Whether the agent is killed elsewhere than in the middle of a request, where it has booked all before it."""
+        return self.ends == "killed" or any(
+            harm.what == "kill" and harm.options.get("process") == "tailrace" for harm in self.harms
+        )
+
+    @property
+    def has_resets(self) -> bool:
+        """Whether a process of the agent may end before the environment does."""
+        is_killed = any(harm.what == "kill" for harm in self.harms) or self.ends == "killed"
+        return is_killed or any(call.end in ("exit", "hang") or call.in_send is not None for call in self.calls)
+
+    @property
+    def may_run_out_of_room(self) -> bool:
+        """Whether the disk may take less than what there is."""
+        return "TAILRACE_SPOOL_MAX_BYTES" in self.settings or any(harm.what == "disk-full" for harm in self.harms)
+
 
 def plan_of(seed: int, namespaces: bool = False) -> Plan:
     """The same for the same arguments. With `namespaces` some runs have a disk of their own, which may fill up."""
     dice = random.Random(seed)
-    namespace = namespaces and dice.random() < 0.25
+    namespace = dice.random() < 0.25 and namespaces
     sinks = dice.sample(KINDS, dice.choice((1, 2, 2, 3)))
     steps: list[Weather | Harm | Call] = []
     for number in range(1, dice.randint(4, 7)):
         steps += _mishaps(dice, sinks, namespace)
         steps.append(_call(dice, number, sinks, namespace))
+    storms = _remote(sinks) and dice.random() < 0.4
+    if storms:
+        steps[0:0] = _storm(dice, sinks, namespace)
     ends = dice.choice(("well", "well", "well", "suddenly", "at once", "killed"))
     if ends == "well":
         steps += [Weather(sink, "fine") for sink in range(len(sinks))]
         steps += [Call(number, 5, 50, 0, "return") for number in (90, 91)]
     settings = {
         "TAILRACE_FLUSH": dice.choice(POLICIES),
-        "TAILRACE_QUEUE_MAX_BYTES": dice.choice(("65536", "65536", "262144", "8388608")),
+        "TAILRACE_QUEUE_MAX_BYTES": "65536" if storms else dice.choice(("65536", "65536", "262144", "8388608")),
         "TAILRACE_END_WAIT_MS": dice.choice(("50", "200", "500")),
     }
     if dice.random() < 0.25:
@@ -110,6 +150,34 @@ def plan_of(seed: int, namespaces: bool = False) -> Plan:
     if dice.random() < 0.2:
         settings["TAILRACE_SPOOL_MAX_BYTES"] = dice.choice(("0", "60000"))
     return Plan(seed, sinks, settings, dice.random() < 0.35, namespace, steps, ends)
+
+
+def _remote(sinks: Sequence[str]) -> list[int]:
+    """The sinks that are asked over a network."""
+    return [sink for sink, kind in enumerate(sinks) if kind != "file"]
+
+
+def _storm(dice: random.Random, sinks: Sequence[str], namespace: bool) -> list[Weather | Harm | Call]:
+    """More than memory holds while a sink is away. When it is back something happens in the middle of a request: a
+    batch that lies on disk is on its way then."""
+    sink = dice.choice(_remote(sinks))
+    full = [Harm("disk-full", {"at": "invoke", "duration_ms": dice.choice((0, 1500))})]
+    many = Call(71, dice.choice((150, 400)), 900, 50, dice.choice(("return", "return", "hang")))
+    return [
+        Call(70, 5, 50, 0, "return"),
+        Weather(sink, "down"),
+        *(full if namespace and dice.random() < 0.7 else ()),
+        many,
+        Weather(sink, "fine"),
+        Call(72, 5, 50, 1000, "return", in_send=_in_send(dice, sink)),
+        Call(73, 5, 50, 400, "return"),
+    ]
+
+
+def _in_send(dice: random.Random, sink: int) -> InSend:
+    if dice.random() < 0.5:
+        return InSend(sink, "kill", dice.choice(("taken", "taken", "cut")))
+    return InSend(sink, "freeze", dice.choice(("taken", "cut", "late")), dice.choice((0.05, 0.3, 0.8)))
 
 
 def _mishaps(dice: random.Random, sinks: Sequence[str], namespace: bool) -> list[Weather | Harm]:
@@ -151,11 +219,14 @@ def _call(dice: random.Random, number: int, sinks: Sequence[str], namespace: boo
     lines = dice.choice((0, 1, 5, 40, 150, 400))
     within: list[Weather | Harm] = []
     still_s = 0.0
+    in_send = None
     if lines > 1 and dice.random() < 0.4:
         chance = dice.random()
-        if chance < 0.35:
+        if chance < 0.25:
             within.append(Harm("kill", {"process": "tailrace"}))
-        elif chance < 0.7:
+        elif chance < 0.55 and _remote(sinks):
+            in_send = _in_send(dice, dice.choice(_remote(sinks)))
+        elif chance < 0.75:
             still_s = dice.choice((0.05, 0.3, 0.8))
         else:
             within += _mishaps(dice, sinks, namespace)
@@ -169,4 +240,5 @@ def _call(dice: random.Random, number: int, sinks: Sequence[str], namespace: boo
         after_lines=dice.randint(1, max(1, lines // 2)),
         within=within,
         stands_still_s=still_s,
+        in_send=in_send,
     )

@@ -17,7 +17,7 @@ from typing import Any
 import trustme
 
 from support.emulator_runs import function_folder
-from support.proof_plan import Call, Harm, Plan, Weather
+from support.proof_plan import Call, Harm, InSend, Plan, Weather
 from support.proof_sink import ProofSink
 from tailrace.emulator.ledger_line import LedgerWatch
 from tailrace.errors import EnvironmentEndedError
@@ -31,6 +31,7 @@ TIMEOUT_S = 1.5
 # The longest that a call may keep the environment: its time-out, a reset with its shutdown phase, an init, and the slow
 # machine on which all of that happens.
 CALL_LIMIT_S = 25.0
+CATCH_LIMIT_S = 2.0
 FUNCTION = """
 import os, time
 def handler(event, context):
@@ -52,7 +53,8 @@ _WHOLE = re.compile(r"P:\d+:\d+:(poison|fine):x*\.\n?")
 @dataclass
 class Target:
     """What one destination has, and what the ledger says about it. `lines` are numbered lines as often as they are
-    there, `records` all records by the process that delivered them and their number."""
+    there, `records` all records by the process that delivered them and their number, `n_repeated` those that came again
+    although they had been taken."""
 
     kind: str
     row: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +62,7 @@ class Target:
     records: Counter[tuple[str, int]] = field(default_factory=Counter)
     buried_lines: set[str] = field(default_factory=set)
     n_buried: int = 0
+    n_repeated: int = 0
     conflicts: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     requests: set[tuple[str, str | None]] = field(default_factory=set)  # of which call, and whose it is said to be
@@ -76,7 +79,8 @@ class Target:
 @dataclass
 class Evidence:
     """Everything that was seen from outside. `acknowledged` are the numbered lines that the agent has taken, `n_given`
-    and `n_acknowledged` all records that it was given and has taken."""
+    and `n_acknowledged` all records that it was given and has taken; `happened` says what really went wrong, and how
+    often."""
 
     plan: Plan
     targets: list[Target]
@@ -84,7 +88,7 @@ class Evidence:
     n_acknowledged: int = 0
     n_given: int = 0
     request_ids: dict[str, str] = field(default_factory=dict)
-    n_killed: int = 0
+    happened: Counter[str] = field(default_factory=Counter)
     n_processes: int = 0
     said: list[dict[str, Any]] = field(default_factory=list)
     printed: bool = True
@@ -145,6 +149,7 @@ class _Run:
         self.env = self._environment()
         self.problems: list[str] = []
         self.request_ids: dict[str, str] = {}
+        self.happened: Counter[str] = Counter()
 
     def _url(self, place: int, kind: str) -> str:
         port = self.sinks[place].port if place in self.sinks else 0
@@ -195,6 +200,8 @@ class _Run:
 
     def _call(self, call: Call) -> Pending:
         event = {"call": call.number, "lines": call.lines, "width": call.width, "work_ms": call.work_ms}
+        if call.in_send is not None:
+            self.sinks[call.in_send.sink].catch()
         pending = self.env.submit({**event, "end": call.end, "poison": call.poison})
         self.request_ids[str(call.number)] = pending.request_id
         if call.within or call.stands_still_s:
@@ -203,6 +210,8 @@ class _Run:
                 self._do(step)
             if call.stands_still_s and not pending.is_done:
                 self._stand_still(call.stands_still_s)
+        if call.in_send is not None:
+            self._in_send(pending, call.in_send)
         return pending
 
     def _reach(self, pending: Pending, line: str) -> None:
@@ -215,6 +224,27 @@ class _Run:
         self.env.freeze()
         threading.Event().wait(duration_s)
         self.env.thaw()
+
+    def _in_send(self, pending: Pending, harm: InSend) -> None:
+        """The sink has caught a request, or will not: then nothing happens."""
+        sink = self.sinks[harm.sink]
+        with contextlib.suppress(ConditionNotMetError):
+            self.env.wait_until(lambda: sink.has_caught or (pending.is_done and self.env.is_frozen), CATCH_LIMIT_S)
+        if sink.has_caught:
+            self.happened[f"{harm.what} in a send, {harm.then}"] += 1
+            if harm.what == "kill":
+                self.env.inject("kill", process=AGENT)
+            else:
+                self._freeze_in_send(pending, harm)
+        sink.let_go(cut=harm.then == "cut")
+
+    def _freeze_in_send(self, pending: Pending, harm: InSend) -> None:
+        self.env.freeze()
+        if harm.then != "late":
+            self.sinks[harm.sink].let_go(cut=harm.then == "cut")
+        threading.Event().wait(harm.duration_s)
+        if not pending.is_done:  # else it stands still as between any two calls
+            self.env.thaw()
 
     def _wait_for(self, pending: Pending, call: Call) -> None:
         try:
@@ -243,7 +273,7 @@ class _Run:
                 if number is not None:
                     found.acknowledged.add(number)
         found.n_given = found.n_acknowledged + sum(e.subscriber == AGENT for e in env.telemetry.undelivered)
-        found.n_killed = sum(f.what == "kill" and f.process == AGENT for f in env.faults)
+        found.happened = self.happened + Counter(f"{f.what} {f.process}".strip() for f in env.faults)
         found.n_processes = len(env.inits)
         found.said = [line for line in map(_decoded, env.log_lines) if str(line.get("type")).startswith("tailrace.")]
         if env.telemetry_left_out or env.log_lines_left_out:
@@ -256,6 +286,7 @@ class _Run:
         for target, url in zip(targets, self.urls, strict=True):
             target.row = _row(ledger, url)
             self._exhume(target, url)
+        found.happened += _said_of_the_disk(found)
         return found
 
     def _target(self, place: int, kind: str) -> Target:
@@ -269,6 +300,7 @@ class _Run:
         for key, line in sink.lines():
             target.take(key.split("/")[-1].split("-")[kind == "s3"], line)
         target.conflicts = list(sink.conflicts)
+        target.n_repeated = sink.n_repeated
         return target
 
     def _exhume(self, target: Target, url: str) -> None:
@@ -320,6 +352,23 @@ def _closed(row: CarriedRow) -> dict[str, object]:
         "sampled": row.sampled, "rejected": sum(row.rejected.values()), "dropped": dropped,
         "deadLettered": row.dead_lettered, "takenOver": row.taken_over,
     }  # fmt: skip
+
+
+def _said_of_the_disk(found: Evidence) -> Counter[str]:
+    """What the agent and its ledgers tell of their disk."""
+    rows = [
+        row
+        for line in found.said
+        if line["type"] == "tailrace.ledger"
+        for row in line.values()
+        if row is not line["type"]
+    ]
+    happened = Counter({"spool used": sum(row.get("spooled", 0) > 0 or row.get("takenOver", 0) > 0 for row in rows)})
+    happened["no space left"] = sum(line.get("reason") == "No space left on device" for line in found.said)
+    happened["records lost for a full disk"] = sum(
+        "disk_full" in target.row.get("dropped", {}) for target in found.targets
+    )
+    return happened
 
 
 def _row(ledger: Mapping[str, object], url: str) -> Mapping[str, Any]:

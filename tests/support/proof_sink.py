@@ -22,7 +22,8 @@ class ProofSink:
 
     `objects` are the bodies by key; `conflicts` the keys under which a POST brought something else than before.
     `weather` is what happens to the requests that come now (`proof_plan.WEATHERS`); ``down`` refuses connections.
-    `retry_after` is what it asks for while it is ``unavailable``.
+    `retry_after` is what it asks for while it is ``unavailable``. `n_repeated` counts records that came again after
+    they had been taken; not those of requests that `catch` stopped.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class ProofSink:
         self.objects: dict[str, bytes] = {}
         self.conflicts: list[str] = []
         self.n_requests = 0
+        self.n_repeated = 0
         self.weather = "fine"
         self.retry_after = "1"
         self._dice = random.Random(seed)
         self._context = context
         self._stranger = stranger
         self._changed = threading.Condition()
+        self._trap = ""  # "set", then "full", then "cut" or empty again
         self._holder: socket.socket | None = None
         self.port = 0
         self._open()
@@ -66,12 +69,40 @@ class ProofSink:
 
     def lines(self) -> list[tuple[str, dict[str, Any]]]:
         """Every line that it has, with the key of its object."""
-        return [(key, json.loads(line)) for key, body in self.objects.items() for line in body.splitlines()]
+        objects = dict(self.objects)  # a request of a process that was killed may still be read
+        return [(key, json.loads(line)) for key, body in objects.items() for line in body.splitlines()]
 
-    def keep(self, key: str, body: bytes, is_put: bool) -> None:
+    def keep(self, key: str, body: bytes, is_put: bool, was_caught: bool) -> None:
+        if key in self.objects and not is_put and not was_caught:
+            self.n_repeated += len(body.splitlines())
         if not is_put and self.objects.get(key, body) != body:
             self.conflicts.append(key)
         self.objects[key] = body
+
+    def catch(self) -> None:
+        """Let the next request stop in its middle until `let_go`."""
+        with self._changed:
+            self._trap = "set"
+
+    @property
+    def has_caught(self) -> bool:
+        return self._trap == "full"
+
+    def let_go(self, cut: bool = False) -> None:
+        """Nothing is caught any more; what was goes on, or is cut."""
+        with self._changed:
+            self._trap = "cut" if cut and self._trap == "full" else ""
+            self._changed.notify_all()
+
+    def pass_trap(self) -> tuple[bool, bool]:
+        """Whether this request was caught, and whether it was cut."""
+        with self._changed:
+            if self._trap != "set":
+                return False, False
+            self._trap = "full"
+            self._changed.wait_for(lambda: self._trap != "full", HANG_LIMIT_S)
+            was_cut, self._trap = self._trap == "cut", ""
+            return True, was_cut
 
     def wait_for_change(self) -> None:
         """As long as the weather lasts, but not for ever."""
@@ -138,6 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     timeout = 20
     server: _Server
+    _was_caught = False
 
     def setup(self) -> None:
         context = self.server.sink.tls()
@@ -169,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
         if status == 200 and key not in sink.objects:
             status = _about_content(mood, body)
         if status == 200:
-            sink.keep(key, body, is_put)
+            sink.keep(key, body, is_put, self._was_caught)
         if mood == "half-said":
             self.wfile.write(b"HTTP/1.1 2")
         if mood in ("forgetful", "half-said"):
@@ -181,10 +213,11 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers["Content-Length"])
         if mood in ("cutting", "down", "gone"):
             return None
-        if mood == "half-read":
-            self.rfile.read(length // 2)
+        body = self.rfile.read(length // 2)
+        self._was_caught, was_cut = self.server.sink.pass_trap()
+        if was_cut or mood == "half-read":
             return None
-        body = self.rfile.read(length)
+        body += self.rfile.read(length - len(body))
         if mood == "hanging":
             self.server.sink.wait_for_change()
             return None
