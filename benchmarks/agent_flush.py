@@ -9,6 +9,8 @@ writes 20 lines, works for a while and writes one more. For each invocation from
 * caller: from handing the invocation in to its answer. Answers do not wait for extensions.
 * added: from the answer until the platform has closed the invocation, less what the same takes without any extension
   (medians). This is what is billed and what keeps the environment from taking the next invocation.
+* beyond the floor: the same, less what it takes with an extension that waits for `platform.runtimeDone`, which the
+  platform's own buffer delays, calls Next at once, and delivers nothing.
 * age: from the moment when the last line was written to the moment when the back end had it; and how many of the last
   lines were there before the next invocation began.
 """
@@ -19,9 +21,9 @@ import argparse
 import asyncio
 import json
 import math
-import multiprocessing
 import os
 import platform
+import shutil
 import statistics
 import sys
 import tempfile
@@ -32,6 +34,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from back_end import BackEndProcess
 from tailrace.emulator.deployment.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.invocations import new_invocation
@@ -39,6 +42,9 @@ from tailrace.emulator.observer import SilentObserver
 from tailrace.emulator.workspace import Workspace
 from tailrace.packaging.own_extension import extension_path
 
+# The least that anybody can cost who delivers the last lines before the freeze: an extension that waits for the end of
+# the invocation, and delivers nothing.
+FLOOR = "floor"
 POLICIES = ("end", "periodic,1000", "continuous", "adaptive, held", "adaptive, steady")
 # Adaptive as it is while traffic is sparse (the first 20 invocations, too), and as it is when traffic has been steady.
 VARIANTS = {"held": "TAILRACE_STEADY_MS=0", "steady": "TAILRACE_STEADY_AFTER=2"}
@@ -73,9 +79,12 @@ def main() -> None:
         bare = asyncio.run(measure(Path(folder), arguments, None, "dead"))
         print_head(arguments, bare)
         for latency in arguments.latency or LATENCIES:
+            # Beside every latency: the machine has other work now and then.
+            floor = asyncio.run(measure(Path(folder), arguments, FLOOR, "dead"))
+            print_row("-", FLOOR, floor, bare, floor)
             for policy in arguments.policy or POLICIES:
                 run = asyncio.run(measure(Path(folder), arguments, policy, latency))
-                print_row(latency, policy, run, statistics.median(bare.busy_ms))
+                print_row(latency, policy, run, bare, floor)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -91,18 +100,20 @@ def parse_arguments() -> argparse.Namespace:
 async def measure(folder: Path, arguments: argparse.Namespace, policy: str | None, latency: str) -> Run:
     """One life of an environment. Without `policy` there is no extension in it."""
     async with AsyncExitStack() as stack:
-        sink = stack.enter_context(Sink(latency))
+        sink = stack.enter_context(back_end(latency))
         name, _, variant = (policy or "").partition(", ")
         variables = [
             f"TAILRACE_FLUSH={name}",
             VARIANTS.get(variant, "TAILRACE_STEADY_AFTER=20"),
             f"TAILRACE_DESTINATIONS=http://127.0.0.1:{sink.port}/",
             "TAILRACE_TYPES=function",
+            f"TAILRACE_SPOOL_DIR={folder}/spool-{sink.port}",
+            "BENCHMARK_HOLD=1",
         ]
         options = FunctionOptions(
             handler="app.handler",
             code_dir=folder,
-            extensions=[extension_path("tailrace")] if policy is not None else [],
+            extensions=extensions_of(policy, folder),
             variables=dict(variable.split("=", 1) for variable in variables),
             timeout_s=10.0,
             isolation="process",
@@ -112,6 +123,16 @@ async def measure(folder: Path, arguments: argparse.Namespace, policy: str | Non
         await environment.shutdown()
         arrived = sink.arrived()
     return figures(timings, arrived)
+
+
+def extensions_of(policy: str | None, folder: Path) -> list[Path]:
+    if policy is None:
+        return []
+    if policy != FLOOR:
+        return [extension_path("tailrace")]
+    extension = Path(shutil.copy(Path(__file__).with_name("emulator_subscriber.py"), folder / "floor"))
+    extension.chmod(0o755)
+    return [extension]
 
 
 @asynccontextmanager
@@ -152,29 +173,10 @@ def figures(timings: list[tuple[float, float, float]], arrived: dict[int, tuple[
     )
 
 
-class Sink:
-    """The back end, in a process of its own. `latency` is in milliseconds, or `dead`: the port refuses."""
-
-    def __init__(self, latency: str) -> None:
-        self._ours, theirs = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=serve, args=(theirs, latency), daemon=True)
-        self.port = 0
-
-    def __enter__(self) -> Sink:
-        self._process.start()
-        self.port = self._ours.recv()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._process.terminate()
-        self._process.join()
-
-    def arrived(self) -> dict[int, tuple[float, float]]:
-        """For each invocation whose last line came: when it was written and when it was here."""
-        self._ours.send(None)
-        answer: dict[int, tuple[float, float]] = self._ours.recv()
-        return answer
+def back_end(latency: str) -> BackEndProcess[dict[int, tuple[float, float]]]:
+    """Answers after so many milliseconds, or `dead`: the port refuses. For each invocation whose last line came it
+    knows when that was written and when it was here."""
+    return BackEndProcess(serve, latency)
 
 
 def serve(pipe: Connection, latency: str) -> None:
@@ -220,18 +222,29 @@ def print_head(arguments: argparse.Namespace, bare: Run) -> None:
     print(f"{arguments.invocations} invocations, one every {arguments.interval:g} s, from the third on")
     print(f"without extension: caller {spread(bare.caller_ms)} ms, busy after the answer {spread(bare.busy_ms)} ms")
     print()
-    print("| back end | policy | caller, median / 95 % | added, median / 95 % | age of the last line | there in time |")
-    print("|---|---|---|---|---|---|", flush=True)
+    print(
+        "| back end | policy | caller, median / 95 % | added, median / 95 % | beyond the floor, median / 95 % | "
+        "age of the last line | there in time |"
+    )
+    print("|---|---|---|---|---|---|---|", flush=True)
 
 
-def print_row(latency: str, policy: str, run: Run, bare_ms: float) -> None:
-    back_end = latency if latency == "dead" else f"{latency} ms"
-    added = [busy_ms - bare_ms for busy_ms in run.busy_ms]
+def print_row(latency: str, policy: str, run: Run, bare: Run, floor: Run) -> None:
+    answers_in = f"{latency} ms" if latency.isdigit() else latency
+    added = less(run.busy_ms, bare.busy_ms)
+    beyond = less(run.busy_ms, floor.busy_ms)
     ages = f"{spread(run.ages_ms)} ms" if run.ages_ms else "-"
     in_time = f"{run.in_time} of {len(run.busy_ms) - 1}" if run.ages_ms else "-"
     print(
-        f"| {back_end} | {policy} | {spread(run.caller_ms)} ms | {spread(added)} ms | {ages} | {in_time} |", flush=True
+        f"| {answers_in} | {policy} | {spread(run.caller_ms)} ms | {spread(added)} ms | {spread(beyond)} ms | "
+        f"{ages} | {in_time} |",
+        flush=True,
     )
+
+
+def less(figures_ms: list[float], without_ms: list[float]) -> list[float]:
+    """`figures_ms`, each less the median of what is there without."""
+    return [figure_ms - statistics.median(without_ms) for figure_ms in figures_ms]
 
 
 def spread(figures_ms: list[float]) -> str:

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from back_end import BackEndProcess
 from tailrace.emulator.deployment.build import FunctionOptions, build_function
 from tailrace.emulator.driver import ExecutionEnvironment
 from tailrace.emulator.invocations import new_invocation
@@ -101,7 +102,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 async def soak(folder: Path, duration_s: float, lines_s: int) -> int:
-    with BackEnd(duration_s) as back_end, Workspace.create() as workspace:
+    with BackEndProcess[Arrived](serve, duration_s) as back_end, Workspace.create() as workspace:
         options = FunctionOptions(
             handler="app.handler",
             code_dir=folder,
@@ -194,30 +195,6 @@ def agent_pid() -> int:
 def resident_bytes(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
-
-
-class BackEnd:
-    """In a process of its own."""
-
-    def __init__(self, duration_s: float) -> None:
-        self._ours, theirs = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=serve, args=(theirs, duration_s), daemon=True)
-        self.port = 0
-
-    def __enter__(self) -> BackEnd:
-        self._process.start()
-        self.port = self._ours.recv()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._process.terminate()
-        self._process.join()
-
-    def arrived(self) -> Arrived:
-        self._ours.send(None)
-        answer: Arrived = self._ours.recv()
-        return answer
 
 
 def serve(pipe: Connection, duration_s: float) -> None:

@@ -27,11 +27,13 @@ class Delivery:
 
 
 class StandIn:
-    """`with StandIn() as api:` serves at `address` and notes when the first calls came (monotonic seconds)."""
+    """`with StandIn() as api:` serves at `address` and notes when the first calls, and the latest Next, came (monotonic
+    seconds)."""
 
     def __init__(self) -> None:
         self.registered_s = 0.0
         self.next_s = 0.0
+        self.latest_next_s = 0.0
         self.deliver_to = ""
         self._events: queue.SimpleQueue[dict[str, object] | None] = queue.SimpleQueue()
         self._calls = threading.Semaphore(0)
@@ -84,6 +86,7 @@ class StandIn:
             self.deliver_to = uri.replace("sandbox.localdomain", "127.0.0.1")
             return response(b'"OK"')
         self.next_s = self.next_s or came_s
+        self.latest_next_s = came_s
         self._calls.release()
         event = self._events.get()
         return None if event is None else response(json.dumps(event).encode())
