@@ -37,6 +37,7 @@ LONGEST_PAUSE_S = 2.0
 # Where an event states no deadline; SHUTDOWN always does (lambda-platform.md 2.5).
 UNSTATED_DEADLINE_S = 2.0
 DEFAULT_MARGIN_S = 0.1
+MARGIN_MAX_MS = 60_000  # as in `tailrace.config.settings`
 # For every thread. Address space until it is touched; the default is 8 MiB.
 STACK_BYTES = 1024 * 1024
 # Lambda ends an extension with an event, or kills it. Elsewhere there is a signal, and this much patience.
@@ -234,8 +235,10 @@ def serve(api: LambdaApi, identifier: str, fast: FastStart) -> NoReturn:
 def handle(body: bytes, fast: FastStart) -> None:
     """Give the event to the application, if it stands within the event's deadline. An invocation of which no
     telemetry will tell is not worth a wait."""
-    idle = not fast.telemetry and not is_shutdown(body)
-    app = fast.app_within(0.0 if idle else deadline_left_s(body) - margin_s())
+    app = fast.app
+    if app is None:
+        idle = not fast.telemetry and not is_shutdown(body)
+        app = fast.app_within(0.0 if idle else deadline_left_s(body) - margin_s())
     if app is not None:
         app.handle_event(body)
 
@@ -306,9 +309,27 @@ def is_shutdown(body: bytes) -> bool:
 
 
 def margin_s() -> float:
-    """The distance kept from an event's deadline; the configuration is who complains about a bad value."""
-    digits = environment(b"TAILRACE_MARGIN_MS").strip()
-    return int(digits) / 1000 if digits.isascii() and digits.isdigit() and len(digits) < 6 else DEFAULT_MARGIN_S
+    """The distance kept from an event's deadline, while nobody can read the settings yet; who complains about a bad
+    value is the configuration."""
+    for digits in (environment(b"TAILRACE_MARGIN_MS").strip(), margin_in(config_file())):
+        if digits.isascii() and digits.isdigit() and int(digits[:12]) <= MARGIN_MAX_MS:
+            return int(digits[:12]) / 1000
+    return DEFAULT_MARGIN_S
+
+
+def margin_in(file: bytes) -> str:
+    """The digits of `margin_ms` at the top level of a TOML file, empty where it is not there or written in any way but
+    the usual ones. It cannot be decoded yet."""
+    for line in file.splitlines():
+        key, equals, value = line.partition(b"=")
+        key = key.strip()
+        if key.startswith(b"["):
+            return ""  # tables follow
+        if equals and key.strip(b"\"'") == b"margin_ms":
+            text = value.partition(b"#")[0].strip().strip(b"\"'")
+            named = text[2:-1] if text.startswith(b"${") and text.endswith(b"}") else b""
+            return (environment(named) if named else text.decode("utf-8", "replace")).strip().replace("_", "")
+    return ""
 
 
 def deadline_left_s(body: bytes) -> float:
