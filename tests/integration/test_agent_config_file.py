@@ -121,6 +121,29 @@ def test_a_broken_file_costs_what_stands_in_it_and_nothing_else(opt: Path, api: 
         assert len(agent.messages()) == 1
 
 
+def test_an_entry_of_the_file_without_a_usable_url_has_a_row_that_counts_what_it_misses(
+    opt: Path, api: FakeLambdaApi, tmp_path: Path
+) -> None:
+    text = f"""
+    destinations = [{{ name = "nowhere" }}, "${{NOT_SET}}", "fil:///x", "file://{tmp_path}/out"]
+    """
+    with AgentProcess(opt, api.address, settings(tmp_path, text)) as agent:
+        api.invoke("request-1")
+        api.post_telemetry(invocation("request-1", "hello"))
+        api.wait_for_next(2)
+        api.shutdown()
+        assert agent.exit_code() == 0
+        rows = agent.ledger()
+        said = [message for message in agent.messages() if message.endswith("; nothing is delivered there")]
+    places = [f"{tmp_path}/tailrace.toml: destinations, {word} entry" for word in ("first", "second", "third")]
+    assert [message.partition(" entry: ")[0] + " entry" for message in said] == places
+    assert set(rows) == {*places, f"file://{tmp_path}/out"}
+    for place in places:
+        assert rows[place]["received"] == 3
+        assert rows[place]["dropped"] == {"bad_configuration": 3}
+    assert rows[f"file://{tmp_path}/out"]["delivered"] == 3
+
+
 def test_a_stand_in_delivers_while_the_first_one_is_down(opt: Path, api: FakeLambdaApi, tmp_path: Path) -> None:
     text = f"""
     [[destinations]]

@@ -96,6 +96,8 @@ def load_destinations(
     seen: dict[str, str] = {}
     for entry, place, table in _entries(environ, tables, result.problems):
         try:
+            if table is not None and table.trouble is not None:
+                raise table.trouble
             if entry in seen:
                 raise ConfigError(place, f"it is the same as {seen[entry]}", "each destination is written once")
             seen[entry] = place

@@ -90,7 +90,10 @@ class Fields:
         if isinstance(value, str):
             return "a text" if value else "an empty text"
         if isinstance(value, list):
-            return "a list with something else than texts in it" if value else "an empty list"
+            mixed = any(not isinstance(item, str) or not item for item in value)
+            return (
+                "an empty list" if not value else "a list with something else than texts in it" if mixed else "a list"
+            )
         names = {int: "a number", float: "a number with decimals", dict: "a table"}
         return names.get(type(value), "a date or time")
 
@@ -145,29 +148,20 @@ def destination_tables(
     tables = []
     for index, item in enumerate(items):
         where = f"{place}, {ordinal(index)} entry"
-        table = _destination({"url": item} if isinstance(item, str) else item, where, environ, problems)
-        if table is not None:
-            tables.append(table)
+        tables.append(_destination({"url": item} if isinstance(item, str) else item, where, environ, problems))
     return tables
 
 
-def _destination(
-    item: object, place: str, environ: Mapping[str, str], problems: list[ConfigError]
-) -> DestinationTable | None:
+def _destination(item: object, place: str, environ: Mapping[str, str], problems: list[ConfigError]) -> DestinationTable:
+    table = DestinationTable(place, "")
     if not isinstance(item, dict):
-        problems.append(ConfigError(place, f"it is {Fields.kind_of(item)}", "write a URL, or a table with a url"))
-        return None
+        table.trouble = ConfigError(place, f"it is {Fields.kind_of(item)}", "write a URL, or a table with a url")
+        return table
     fields = Fields(item, place, _DESTINATION_KEYS, problems)
-    url = fields.text("url")
-    if url is None:
-        if item.get("url") is None:
-            problems.append(ConfigError(place, "it has no url", 'write url = "scheme://..."'))
-        return None
     try:
-        table = DestinationTable(place, expanded(url, fields.at("url"), environ))
-    except ConfigError as problem:
-        problems.append(problem)
-        return None
+        table.url = _url(item.get("url"), place, environ)
+    except ConfigError as trouble:
+        table.trouble = trouble
     table.label = _name(fields, "name")
     table.failover_for = _name(fields, "failover_for")
     table.queue_max_bytes = fields.number("queue_max_bytes", _LEAST_QUEUE, _MOST_QUEUE)
@@ -175,6 +169,22 @@ def _destination(
         table.headers = header_table(fields.raw("headers"), fields.at("headers"), environ, problems)
     table.filter = _filter(fields)
     return table
+
+
+def _url(value: object, place: str, environ: Mapping[str, str]) -> str:
+    """Raises `ConfigError` for what is no text, or a text that cannot be completed."""
+    remedy = 'write url = "scheme://..."'
+    if value is None:
+        raise ConfigError(place, "it has no url", remedy)
+    if not isinstance(value, str) or not value:
+        raise ConfigError(place, f"its url is {Fields.kind_of(value)}", remedy)
+    try:
+        url = expanded(value, place, environ).strip()
+    except ConfigError as problem:
+        raise ConfigError(place, f"in its url {problem.found}", problem.remedy) from None
+    if not url:
+        raise ConfigError(place, "its url is empty", remedy)
+    return url
 
 
 def _name(fields: Fields, key: str) -> str | None:

@@ -47,9 +47,12 @@ class RecordFilter:
 
 
 class DestinationTable:
-    """One destination as the file asks for it. `place` says where; `label` is its own name, if it has one."""
+    """One destination as the file asks for it. `place` says where; `label` is its own name, if it has one.
 
-    __slots__ = ("failover_for", "filter", "headers", "label", "place", "queue_max_bytes", "url")
+    `trouble` says why there is no URL that could be looked at; what it misses is counted all the same.
+    """
+
+    __slots__ = ("failover_for", "filter", "headers", "label", "place", "queue_max_bytes", "trouble", "url")
 
     def __init__(self, place: str, url: str) -> None:
         self.place = place
@@ -59,6 +62,7 @@ class DestinationTable:
         self.filter: RecordFilter | None = None
         self.queue_max_bytes: int | None = None
         self.failover_for: str | None = None
+        self.trouble: ConfigError | None = None
 
     def __repr__(self) -> str:
         return f"DestinationTable(from {self.place})"

@@ -14,6 +14,7 @@ from tailrace.agent import start
 from tailrace.config.file import KEYS, load_config_file
 from tailrace.config.places import DEFAULT_PLACES, config_path, read_config
 from tailrace.config.settings import SETTINGS, Settings, load_settings
+from tailrace.destinations.registry import build_destinations
 
 Load = Callable[..., Settings]
 
@@ -113,7 +114,6 @@ def test_all_slips_are_said_at_once_each_with_its_place(load: Load) -> None:
         "set TAILRACE_LISTEN_HOST in the environment",
         "tailrace.toml: http_headers, first header: the header Host cannot be set; the agent sets it for each request",
         'tailrace.toml: http_headers, second header: its value is a number; write { Name = "value" }',
-        'tailrace.toml: destinations, first entry: it has no url; write url = "scheme://..."',
         'tailrace.toml: destinations, second entry: unknown key "heads" (did you mean "headers"?); '
         "known: url, name, headers, types, min_level, match, exclude, queue_max_bytes, failover_for",
         "tailrace.toml: destinations, second entry, name: it holds more than a name; "
@@ -131,7 +131,7 @@ def test_all_slips_are_said_at_once_each_with_its_place(load: Load) -> None:
         'tailrace.toml: flush: unknown flush policy "sometimes"; allowed: adaptive, end, continuous[,MS], '
         "periodic[,MS], with MS from 1 to 900000; adaptive is used",
     ]
-    assert [table.url for table in settings.destination_tables] == ["file:///tmp/a"]
+    assert [table.url for table in settings.destination_tables] == ["", "file:///tmp/a"]
 
 
 def test_destinations_are_urls_or_tables(load: Load) -> None:
@@ -175,11 +175,14 @@ def test_the_environment_replaces_the_files_destinations(load: Load) -> None:
 
 def test_a_variable_that_is_not_set_costs_what_needs_it_and_is_named(load: Load) -> None:
     settings = load('destinations = ["https://x/${NOWHERE}", "file:///tmp/a"]\n[http_headers]\nX-Key = "${MISSING}"')
-    assert [table.url for table in settings.destination_tables] == ["file:///tmp/a"]
+    bad, good = settings.destination_tables
+    assert str(bad.trouble).partition("/tailrace.toml: ")[2] == (
+        "destinations, first entry: in its url ${NOWHERE} is not set in the environment; "
+        "set it, or write $${...}"
+    )
+    assert (good.url, good.trouble) == ("file:///tmp/a", None)
     assert settings.http_headers.pairs == ()
     assert said(settings) == [
-        "tailrace.toml: destinations, first entry, url: ${NOWHERE} is not set in the environment; "
-        "set it, or write $${...}",
         "tailrace.toml: http_headers, first header: ${MISSING} is not set in the environment; set it, or write $${...}",
     ]
 
@@ -313,3 +316,27 @@ def test_whether_names_of_a_mask_count_in_longer_ones_is_said_by_a_flag(load: Lo
     settings = load('mask = [{ keys = ["id"], compounds = "no" }, { pattern = "x", compounds = true }]')
     assert settings.masks_unknown
     assert [problem.found for problem in settings.problems] == ["it is a text", "a pattern has no names"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ("{}", "it has no url"),
+        ('{ url = "" }', "its url is an empty text"),
+        ('{ url = "  " }', "its url is empty"),
+        ("{ url = 5 }", "its url is a number"),
+        ('{ url = ["file:///a"] }', "its url is a list"),
+        ("7", "it is a number"),
+        ('"${NOWHERE}"', "in its url ${NOWHERE} is not set in the environment"),
+    ],
+)
+def test_an_entry_without_a_usable_url_stays_so_that_what_it_misses_is_counted(
+    load: Load, entry: str, found: str
+) -> None:
+    settings = load(f'destinations = [{entry}, "file:///b"]', S3_BUCKET_NAME="logs")
+    assert settings.problems == []
+    built = build_destinations({"S3_BUCKET_NAME": "logs"}, settings)
+    assert [spec.name for spec in built.specs] == ["file:///b"]
+    (problem,) = built.problems
+    assert problem.setting.endswith("/tailrace.toml: destinations, first entry")
+    assert problem.found == found
