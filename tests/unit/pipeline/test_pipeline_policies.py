@@ -35,13 +35,14 @@ def test_a_failure_window_is_spoken_of_once_at_each_end() -> None:
     assert first.fields == {"destination": "s3://bucket", "reason": "connection refused"}
     assert (state.is_up, state.next_attempt_s) == (False, 102.0)
     assert state.attempt_failed(102.0, "not reached", "timed out", 4.0) is None
-    assert state.wait_expired(103.0) is None
-    last = state.answered(112.5, held=4, dropped=1)
+    assert state.wait_expired(103.0, "no reply yet") is None
+    last = state.answered(112.5, held=4, dropped=1, reason="timed out")
     assert last is not None
     assert last.fields == {
         "destination": "s3://bucket",
         "downForS": 12.5,
         "failedAttempts": 2,
+        "reason": "timed out",
         "heldRecords": 4,
         "droppedRecords": 1,
     }
@@ -51,23 +52,24 @@ def test_a_failure_window_is_spoken_of_once_at_each_end() -> None:
 
 def test_a_wait_that_ran_into_its_cap_takes_the_destination_down() -> None:
     state = Availability("x")
-    assert state.wait_expired(1.0) is not None
+    assert state.wait_expired(1.0, "no reply yet") is not None
     assert not state.is_up
     assert state.answered(2.0, 0, 0) is not None
 
 
-def test_the_reason_is_told_once_it_is_known_even_after_a_wait_in_vain() -> None:
+def test_a_wait_in_vain_is_the_one_line_at_the_beginning_and_the_cause_stands_in_the_one_at_the_end() -> None:
     state = Availability("d")
-    assert state.wait_expired(1.0) is not None
-    told = state.attempt_failed(2.0, "down", "TLS handshake timed out", 1.0)
+    told = state.wait_expired(1.0, "not connected yet")
     assert told is not None
-    assert told.fields["reason"] == "TLS handshake timed out"
+    assert told.fields == {"destination": "d", "reason": "not connected yet"}
+    assert state.attempt_failed(2.0, "down", "TLS handshake timed out", 1.0) is None
     assert state.attempt_failed(3.0, "down", "TLS handshake timed out", 1.0) is None
-    assert state.wait_expired(4.0) is None
+    assert state.wait_expired(4.0, "not connected yet") is None
     state.attempt_now()
-    up = state.answered(5.0, 0, 0)
+    up = state.answered(5.0, 0, 0, "TLS handshake timed out")
     assert up is not None
     assert (up.fields["failedAttempts"], up.fields["downForS"]) == (2, 4.0)
+    assert up.fields["reason"] == "TLS handshake timed out"
 
 
 def test_the_end_policy_keeps_its_distance_from_the_deadline() -> None:

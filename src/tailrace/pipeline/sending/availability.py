@@ -2,7 +2,7 @@
 
 Up until an attempt fails or a flush wait runs into its cap; down from then on, and up again at the first answer
 that takes or turns down records. While it is down nobody begins to wait for it. A failure window is
-spoken of when it begins, when its reason is known (mostly the same moment), and when it ends.
+spoken of when it begins and when it ends.
 
 When the next attempt is worth making is the breaker's to say.
 """
@@ -16,13 +16,12 @@ from tailrace.pipeline.sending.notices import NO_ANSWER, Notice
 class Availability:
     """One destination's state."""
 
-    __slots__ = ("_breaker", "_destination", "_down_since_s", "_reason_told")
+    __slots__ = ("_breaker", "_destination", "_down_since_s")
 
     def __init__(self, destination: str, breaker: Breaker | None = None) -> None:
         self._destination = destination
         self._breaker = breaker or Breaker()
         self._down_since_s: float | None = None
-        self._reason_told = False
 
     @property
     def failures(self) -> int:
@@ -43,23 +42,17 @@ class Availability:
     ) -> Notice | None:
         """An attempt failed because of `reason`; the next is due in `delay_s`, or when the breaker allows it."""
         self._breaker.failed(now_s, delay_s, draw)
-        if self._reason_told:
-            return None
-        self._reason_told = True
-        self._go_down(now_s)
-        return Notice("warn", message, {"destination": self._destination, "reason": reason})
+        return self._go_down(now_s, message, reason)
 
-    def wait_expired(self, now_s: float) -> Notice | None:
-        """A flush waited as long as it may, and the records are still held. Why is not known yet."""
-        if not self._go_down(now_s):
-            return None
-        return Notice("warn", NO_ANSWER, {"destination": self._destination})
+    def wait_expired(self, now_s: float, reason: str) -> Notice | None:
+        """A flush waited as long as it may, and the records are still held. `reason` is how far it has come."""
+        return self._go_down(now_s, NO_ANSWER, reason)
 
-    def answered(self, now_s: float, held: int, dropped: int) -> Notice | None:
-        """The destination dealt with a batch. `held` records are still waiting, `dropped` were lost meanwhile."""
+    def answered(self, now_s: float, held: int, dropped: int, reason: str = "") -> Notice | None:
+        """The destination dealt with a batch. `held` records are still waiting, `dropped` were lost meanwhile; `reason`
+        is what stood in the way last."""
         failures = self._breaker.failures
         self._breaker.succeeded()
-        self._reason_told = False
         since_s, self._down_since_s = self._down_since_s, None
         if since_s is None:
             return None
@@ -67,6 +60,7 @@ class Availability:
             "destination": self._destination,
             "downForS": round(now_s - since_s, 3),
             "failedAttempts": failures,
+            "reason": reason,
             "heldRecords": held,
             "droppedRecords": dropped,
         }
@@ -80,9 +74,9 @@ class Availability:
         """Forget the pause (at shutdown there is no later)."""
         self._breaker.attempt_now()
 
-    def _go_down(self, now_s: float) -> bool:
-        """Whether it was up."""
+    def _go_down(self, now_s: float, message: str, reason: str) -> Notice | None:
+        """Speak of it, if it was up."""
         if self._down_since_s is not None:
-            return False
+            return None
         self._down_since_s = now_s
-        return True
+        return Notice("warn", message, {"destination": self._destination, "reason": reason})

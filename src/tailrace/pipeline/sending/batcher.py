@@ -70,6 +70,11 @@ class Batcher:
         """Records in the open batch."""
         return len(self._parts)
 
+    @property
+    def start(self) -> str:
+        """The time of the open batch's first record; of the last one's where none is open."""
+        return self._start
+
     def add(self, entry: Entry, now_s: float, arrived: str) -> Sequence[Sealed]:
         """Take `entry` in; the batches that this filled, in order (none, one or two).
 

@@ -247,7 +247,7 @@ class Exporter:
                 lambda: reached(goal) or not (state.is_up or state.next_attempt_s < until_s), self._clock, until_s
             )
             if not reached(goal) and full:
-                notices = sender.wait_expired(self._clock.monotonic_s())
+                notices = sender.wait_expired(self._clock.monotonic_s(), self._clock.wall_s())
         return reached(goal), notices
 
     def begin_close(self, deadline_s: float, keep: bool = False) -> None:
@@ -358,27 +358,28 @@ class Exporter:
     def _attempt(self, sealed: Sealed, transport: Transport) -> None:
         """One request, from building it to booking what came of it."""
         destination, sender, clock = self._destination, self._sender, self._clock
-        started_s = clock.monotonic_s()
-        sealed.trials.begun(clock.wall_s())
+        now_s, wall_s = clock.monotonic_s, clock.wall_s
+        started_s = now_s()
+        sealed.trials.begun(wall_s())
         try:
-            request = destination.build_request(sealed.batch, self._sealed_by(sealed), clock.wall_s())
+            request = destination.build_request(sealed.batch, self._sealed_by(sealed), wall_s())
             reply = transport.send(request, self._timeout_s(), lambda: self._written(sealed))
             outcome = destination.classify(reply)
         except ConnectError as error:
             reason = error.reason
-            self._book(lambda draw: sender.not_connected(reason, clock.monotonic_s(), draw, sealed))
+            self._book(lambda draw: sender.not_connected(reason, now_s(), draw, sealed, wall_s()))
         except NoReplyError as error:
             reason, is_stale = error.reason, error.stale
-            self._book(lambda draw: sender.no_reply(reason, clock.monotonic_s(), draw, sealed, is_stale))
+            self._book(lambda draw: sender.no_reply(reason, now_s(), draw, sealed, is_stale, wall_s()))
         except ConfigError as error:
             reason = str(error)
-            self._book(lambda draw: sender.not_built(reason, clock.monotonic_s(), draw, sealed))
+            self._book(lambda draw: sender.not_built(reason, now_s(), draw, sealed, wall_s()))
         except Exception as error:  # noqa: BLE001 - a fault in one destination's code must not end its thread unseen
             reason = _describe(error)
-            self._book(lambda draw: sender.broke(reason, clock.monotonic_s(), draw, sealed))
+            self._book(lambda draw: sender.broke(reason, now_s(), draw, sealed, wall_s()))
         else:
-            now_s = clock.monotonic_s()
-            self._book(lambda draw: sender.replied(outcome, now_s, draw, sealed, clock.wall_s()), now_s - started_s)
+            came_s = now_s()
+            self._book(lambda draw: sender.replied(outcome, came_s, draw, sealed, wall_s()), came_s - started_s)
 
     def _sealed_by(self, sealed: Sealed) -> Resource:
         """A batch of a former process keeps its identity."""

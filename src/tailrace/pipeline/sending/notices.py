@@ -9,6 +9,9 @@ NOT_ALLOWED = "destination takes nothing until something is set right; its recor
 NOT_BUILT = "no request can be made for the destination; its records are kept"
 BROKEN = "a fault in the code for the destination stops its records; they are kept"
 NO_ANSWER = "destination did not answer in time; its records are kept and nothing waits for it until it answers"
+# How far an attempt has come that nobody waits for any longer.
+NOT_CONNECTED_YET = "not connected yet"
+NO_REPLY_YET = "no reply yet"
 
 
 class Notice:

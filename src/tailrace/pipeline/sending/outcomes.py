@@ -58,7 +58,7 @@ class Outcomes:
             return self._isolate(sealed, now_s, reason)
         if outcome.kind == messages.REJECTED:
             return self._rejected(sealed, now_s, reason)
-        return self._setbacks.postpone(now_s, draw, words.NOT_TAKEN, outcome.reason, outcome.retry_after_s)
+        return self._setbacks.postpone(now_s, draw, words.NOT_TAKEN, outcome.reason, outcome.retry_after_s, wall_s)
 
     def _delivered(self, sealed: Sealed, now_s: float, wall_s: float | None) -> list[Notice]:
         self._row.deliver(len(sealed), sealed.ages(wall_s) if wall_s is not None else ())
@@ -86,7 +86,8 @@ class Outcomes:
             notices += self._say_rejected(reason, len(refused))
         self._queue.replace(sealed, [sealed.picked(again)] if again else ())
         if again and not taken and not refused:
-            return notices + self._setbacks.postpone(now_s, draw, words.NOT_TAKEN, reason, outcome.retry_after_s)
+            pause_s = outcome.retry_after_s
+            return notices + self._setbacks.postpone(now_s, draw, words.NOT_TAKEN, reason, pause_s, wall_s)
         notices += self._setbacks.answered(now_s)
         if again:
             self._setbacks.pause(now_s, draw, outcome.retry_after_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tailrace.pipeline.sealed import Sealed
 from tailrace.pipeline.sending.batcher import Batcher
 from tailrace.pipeline.spooling.shelf import Shelved
+from tailrace.pipeline.times import epoch_ms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +69,16 @@ class SendQueue:
         """Records in the open batch and in sealed ones."""
         return len(self._batcher) + sum(map(len, self._ready))
 
+    def oldest_s(self, wall_s: float) -> float | None:
+        """How old the oldest record that is held is, or how long it has lain on disk; None where nobody can tell."""
+        if not self._ready:
+            time_ms = epoch_ms(self._batcher.start) if self._batcher else None
+            return None if time_ms is None else max(0.0, wall_s - time_ms / 1000)
+        first = self._ready[0]
+        if isinstance(first, Shelved):
+            return max(0.0, wall_s - first.since_ms / 1000)
+        return max((max(0, age_ms) / 1000 for age_ms, _ in first.ages(wall_s)), default=None)
+
     @property
     def has_backlog(self) -> bool:
         """Whether records wait on the shelf."""
@@ -85,8 +96,8 @@ class SendQueue:
         return not self.held_bytes or self.held_bytes + n_bytes <= self._max_bytes
 
     def make_room(self, n_bytes: int) -> bool:
-        """Whether there is room in memory, after what can be put on the shelf was put there. Where nothing waits there is
-        room for records of any size."""
+        """Whether there is room in memory, after what can be put on the shelf was put there. Where nothing waits there
+        is room for records of any size."""
         while not self._fits(n_bytes):
             if not self._shelve_newest():
                 return False
@@ -151,6 +162,11 @@ class SendQueue:
     def is_settled(self, goal: int) -> bool:
         """Whether the first `goal` records that were ever accepted have their outcome."""
         return self._sealed >= goal and not (self._ready and self._ready[0].first < goal)
+
+    @property
+    def is_first_written(self) -> bool:
+        """Whether the first batch is on the wire."""
+        return bool(self._ready) and self._ready[0].is_written
 
     def is_written(self, goal: int) -> bool:
         """Whether each of them has its outcome or is on the wire."""

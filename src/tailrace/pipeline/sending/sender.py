@@ -161,9 +161,9 @@ class Sender(SendQueue):
         message = "a former process of this environment ended before its records had an outcome"
         return [Notice("error", message, {"destination": self._row.name, **fields})]
 
-    def wait_expired(self, now_s: float) -> list[Notice]:
+    def wait_expired(self, now_s: float, wall_s: float | None = None) -> list[Notice]:
         """Somebody waited as long as anybody may, in vain."""
-        return self._setbacks.wait_expired(now_s)
+        return self._setbacks.wait_expired(now_s, wall_s)
 
     def close(self, keep: bool = False) -> None:
         """Last flush. Pauses are forgotten: the thread tries until nothing is left, or the shell gives up. With `keep`
@@ -184,6 +184,8 @@ class Sender(SendQueue):
         if not n_records:
             return []
         fields: dict[str, object] = {"destination": self._row.name, "reason": ledger.SHUTDOWN}
+        if self._undeliverable.last_failure:
+            fields["lastFailure"] = self._undeliverable.last_failure
         if self._undeliverable.is_buried:
             message = "records could not be delivered before the end and go to the dead letter destination"
             return [Notice("error", message, {**fields, "records": n_records})]
@@ -233,7 +235,8 @@ class Sender(SendQueue):
             return None
         return self._first_waiting()
 
-    # -- facts from the network, about a batch that was handed out; by default about the first one
+    # -- facts from the network, about a batch that was handed out; by default about the first one. `wall_s` is the
+    # moment by which ages are measured, if they are.
 
     def written(self, sealed: Sealed) -> None:
         """All of it is on the wire, and the reply is still to come."""
@@ -243,7 +246,7 @@ class Sender(SendQueue):
     def replied(
         self, outcome: Outcome, now_s: float, draw: float, sealed: Sealed | None = None, wall_s: float | None = None
     ) -> list[Notice]:
-        """The destination answered. `wall_s` is the moment by which ages are measured, if they are."""
+        """The destination answered."""
         one = self._take_back(sealed)
         if one is None:
             return []
@@ -251,15 +254,25 @@ class Sender(SendQueue):
         one.unconfirmed = False
         self._repeated_free = False
         if outcome.kind == messages.AUTHENTICATION:
-            return self._stand_back(now_s, draw, words.NOT_ALLOWED, outcome.reason)
+            return self._stand_back(now_s, draw, words.NOT_ALLOWED, outcome.reason, wall_s)
         return self._outcomes.replied(one, outcome, now_s, draw, wall_s)
 
-    def not_connected(self, reason: str, now_s: float, draw: float, sealed: Sealed | None = None) -> list[Notice]:
+    def not_connected(
+        self, reason: str, now_s: float, draw: float, sealed: Sealed | None = None, wall_s: float | None = None
+    ) -> list[Notice]:
         """Nothing was sent."""
-        return [] if self._take_back(sealed) is None else self._setbacks.postpone(now_s, draw, words.KEPT, reason)
+        if self._take_back(sealed) is None:
+            return []
+        return self._setbacks.postpone(now_s, draw, words.KEPT, reason, wall_s=wall_s)
 
     def no_reply(
-        self, reason: str, now_s: float, draw: float, sealed: Sealed | None = None, is_stale: bool = False
+        self,
+        reason: str,
+        now_s: float,
+        draw: float,
+        sealed: Sealed | None = None,
+        is_stale: bool = False,
+        wall_s: float | None = None,
     ) -> list[Notice]:
         """Sent, wholly or in part; what became of it is unknown. `is_stale`: on a kept connection that had died, which
         is no sign of a failure: the first time the batch goes out again at once."""
@@ -272,19 +285,25 @@ class Sender(SendQueue):
         if is_stale and not self._repeated_free:
             self._repeated_free = True
             return []
-        return self._setbacks.postpone(now_s, draw, words.KEPT, reason)
+        return self._setbacks.postpone(now_s, draw, words.KEPT, reason, wall_s=wall_s)
 
-    def not_built(self, reason: str, now_s: float, draw: float = 0.0, sealed: Sealed | None = None) -> list[Notice]:
+    def not_built(
+        self, reason: str, now_s: float, draw: float = 0.0, sealed: Sealed | None = None, wall_s: float | None = None
+    ) -> list[Notice]:
         """There is no request to send: a setting or a credential is missing."""
-        return [] if self._take_back(sealed) is None else self._stand_back(now_s, draw, words.NOT_BUILT, reason)
+        if self._take_back(sealed) is None:
+            return []
+        return self._stand_back(now_s, draw, words.NOT_BUILT, reason, wall_s)
 
-    def broke(self, reason: str, now_s: float, draw: float = 0.0, sealed: Sealed | None = None) -> list[Notice]:
+    def broke(
+        self, reason: str, now_s: float, draw: float = 0.0, sealed: Sealed | None = None, wall_s: float | None = None
+    ) -> list[Notice]:
         """The attempt ended in a fault of ours, before or after the request left."""
         one = self._take_back(sealed)
         if one is None:
             return []
         one.unconfirmed = True
-        return self._stand_back(now_s, draw, words.BROKEN, reason)
+        return self._stand_back(now_s, draw, words.BROKEN, reason, wall_s)
 
     def _take_back(self, sealed: Sealed | None) -> Sealed | None:
         """The batch that a fact is about, no longer on its way. None where it has its outcome already."""
@@ -298,9 +317,9 @@ class Sender(SendQueue):
         one.is_written = one.is_express = False
         return one
 
-    def _stand_back(self, now_s: float, draw: float, message: str, reason: str) -> list[Notice]:
+    def _stand_back(self, now_s: float, draw: float, message: str, reason: str, wall_s: float | None) -> list[Notice]:
         """More of the same will not help soon; while closing it will not help at all."""
-        notices = self._setbacks.stand_back(now_s, draw, message, reason)
+        notices = self._setbacks.stand_back(now_s, draw, message, reason, wall_s)
         return notices + self.abandon() if self._setbacks.is_closing else notices
 
     def _count_resent(self, sealed: Sealed) -> None:

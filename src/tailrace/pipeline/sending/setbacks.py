@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tailrace.pipeline.sending.notices import NO_REPLY_YET, NOT_CONNECTED_YET
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tailrace.pipeline.ledger import LedgerRow
@@ -46,14 +48,22 @@ class Setbacks:
         self.is_closing = False
 
     def postpone(
-        self, now_s: float, draw: float, message: str, reason: str, retry_after_s: float | None = None
+        self,
+        now_s: float,
+        draw: float,
+        message: str,
+        reason: str,
+        retry_after_s: float | None = None,
+        wall_s: float | None = None,
     ) -> list[Notice]:
         """It is tried again soon; not before `retry_after_s`, where the destination asked for that."""
-        return self._failed(now_s, message, reason, self._delay_s(draw, retry_after_s), draw)
+        return self._failed(now_s, message, reason, self._delay_s(draw, retry_after_s), draw, wall_s)
 
-    def stand_back(self, now_s: float, draw: float, message: str, reason: str) -> list[Notice]:
-        """More of the same will not help soon."""
-        notices = self._failed(now_s, message, reason, self._settings.slow_retry_s, draw)
+    def stand_back(
+        self, now_s: float, draw: float, message: str, reason: str, wall_s: float | None = None
+    ) -> list[Notice]:
+        """More of the same will not help soon. That is said even where the failure window began otherwise."""
+        notices = self._failed(now_s, message, reason, self._settings.slow_retry_s, draw, wall_s)
         if not notices:
             return self._said.once(message, "error", message, {"reason": reason})
         self._said.note(message)
@@ -63,30 +73,43 @@ class Setbacks:
         """It took something, and wants to be left alone for a while before it gets the rest."""
         self._availability.pause(now_s + self._delay_s(draw, retry_after_s))
 
-    def wait_expired(self, now_s: float) -> list[Notice]:
+    def wait_expired(self, now_s: float, wall_s: float | None) -> list[Notice]:
         """Somebody waited as long as anybody may, in vain."""
         self._note_drops()
-        notice = self._availability.wait_expired(now_s)
-        return [notice] if notice else []
+        reason = NO_REPLY_YET if self._queue.is_first_written else NOT_CONNECTED_YET
+        self._undeliverable.last_failure = self._undeliverable.last_failure or reason
+        return self._begun(self._availability.wait_expired(now_s, reason), wall_s)
 
     def answered(self, now_s: float) -> list[Notice]:
         """It dealt with a batch, in whatever way."""
-        self._undeliverable.last_failure = ""
+        reason, self._undeliverable.last_failure = self._undeliverable.last_failure, ""
         lost = self._dropped() - self._dropped_at_start
-        notice = self._availability.answered(now_s, self._queue.held, lost)
+        notice = self._availability.answered(now_s, self._queue.held, lost, reason)
         return [notice] if notice else []
 
     def _delay_s(self, draw: float, retry_after_s: float | None) -> float:
         backoff = self._settings.closing_backoff if self.is_closing else self._settings.backoff
         return backoff.delay_s(self._availability.failures + 1, draw, retry_after_s)
 
-    def _failed(self, now_s: float, message: str, reason: str, delay_s: float, draw: float) -> list[Notice]:
+    def _failed(
+        self, now_s: float, message: str, reason: str, delay_s: float, draw: float, wall_s: float | None
+    ) -> list[Notice]:
         self._note_drops()
         self._undeliverable.last_failure = reason
         notice = self._availability.attempt_failed(now_s, message, reason, delay_s, draw)
         if self.is_closing:
             self._availability.pause(now_s + delay_s)
-        return [notice] if notice else []
+        return self._begun(notice, wall_s)
+
+    def _begun(self, notice: Notice | None, wall_s: float | None) -> list[Notice]:
+        """The first line of a failure window says what waits for its end."""
+        if notice is None:
+            return []
+        notice.fields["heldRecords"] = self._queue.held
+        oldest_s = None if wall_s is None else self._queue.oldest_s(wall_s)
+        if oldest_s is not None:
+            notice.fields["oldestS"] = round(oldest_s, 3)
+        return [notice]
 
     def _note_drops(self) -> None:
         """Remember where a failure window began, so that its end can say what was lost in between."""

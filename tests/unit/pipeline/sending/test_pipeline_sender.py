@@ -237,7 +237,14 @@ def test_recovery_tells_what_was_lost_in_between() -> None:
     offer(sender, 3, 5)
     said = sender.replied(Outcome(DELIVERED), 8.0, 0.0)
     assert [n.fields for n in said] == [
-        {"destination": "x", "downForS": 8.0, "failedAttempts": 1, "heldRecords": 1, "droppedRecords": 3}
+        {
+            "destination": "x",
+            "downForS": 8.0,
+            "failedAttempts": 1,
+            "reason": "refused",
+            "heldRecords": 1,
+            "droppedRecords": 3,
+        }
     ]
 
 
