@@ -27,6 +27,7 @@ STAND_INS = {
     "AWS_SESSION_TOKEN": "not-a-token",
     "AWS_LAMBDA_FUNCTION_NAME": "function",
 }
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _OWN = ("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 
 
@@ -36,6 +37,7 @@ class AgentView:
     def __init__(self, file: Path | None, options: Mapping[str, str], host: Mapping[str, str]) -> None:
         own = {name: value for name, value in host.items() if name not in _OWN}
         self.environ: dict[str, str] = {**STAND_INS, **own, **options}
+        self._stands_in = {name for name in STAND_INS if name not in own and name not in options}
         if file is not None:
             if not file.is_file():
                 raise UsageError(str(file), "there is no such file", "give a TOML file")
@@ -50,6 +52,12 @@ class AgentView:
         self._pattern_rules = build_rules(self.settings.mask_specs, self.problems)[1]
         self.withholds = self.settings.masks_unknown or len(self.problems) > before
         self._check_dead_letter()
+
+    @property
+    def environ_without_stand_ins(self) -> dict[str, str]:
+        """The environment without credentials that nobody gave."""
+        made_up = {name for name in self._stands_in if name in CREDENTIALS}
+        return {name: value for name, value in self.environ.items() if name not in made_up}
 
     @property
     def warnings(self) -> list[str]:

@@ -6,7 +6,7 @@ import tailrace.pipeline.wire.http_transport  # noqa: F401 - it will carry these
 from tailrace.aws.sigv4 import base64
 from tailrace.config.urls import encode
 from tailrace.destinations._replies import redirect_host, retry_after_s
-from tailrace.destinations._shared import NDJSON, RequestLimits, gzipped, ndjson_body, ndjson_line
+from tailrace.destinations._shared import NDJSON, RequestLimits, gzipped, gzipped_lines, ndjson_body, ndjson_line
 from tailrace.pipeline.identity import batch_id
 from tailrace.pipeline.messages import (
     AUTHENTICATION,
@@ -68,12 +68,17 @@ class HttpDestination:
         return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> HttpRequest:
-        body = b"[" + b",".join(batch.parts) + b"]" if self._as_array else ndjson_body(batch)
+        body = self._body(batch)
         headers = [*self._headers, ("Idempotency-Key", batch_id(batch, resource.environment_id))]
         if self._compress:
-            body = gzipped(body)
             headers.append(("Content-Encoding", "gzip"))
         return HttpRequest("POST", self._tls, self._host, self._port, self._target, headers, body)
+
+    def _body(self, batch: Batch) -> bytes:
+        if not self._as_array:
+            return gzipped_lines(batch) if self._compress else ndjson_body(batch)
+        array = b"[" + b",".join(batch.parts) + b"]"
+        return gzipped([array]) if self._compress else array
 
     def classify(self, reply: Reply) -> Outcome:
         status = reply.status
@@ -93,9 +98,11 @@ class HttpDestination:
             return Outcome(REJECTED, f"{reason}: redirected{' to ' + host if host else ''}, which is not followed")
         return Outcome(REJECTED, reason)
 
-    def health_request(self, wall_s: float) -> HttpRequest | None:
-        """Nothing is known that such a server would take without storing it."""
-        return None
+    def health_request(self, wall_s: float) -> HttpRequest:
+        """OPTIONS: the one method besides GET and HEAD that stores nothing (RFC 9110, 9.2.1), and that asks for what
+        else the server can do there. Many do not know it and say so: then they are there, too."""
+        headers = [pair for pair in self._headers if pair[0].lower() != "content-type"]
+        return HttpRequest("OPTIONS", self._tls, self._host, self._port, self._target, headers, b"")
 
 
 def create(spec: DestinationSpec, headers: HttpHeaders) -> HttpDestination:
