@@ -44,14 +44,15 @@ class Harm:
 
 @dataclass(frozen=True)
 class InSend:
-    """What happens in the middle of the next request to sink `sink`: half of its body has been read, nothing is
-    answered. `what` is ``freeze`` (of the environment, for `duration_s`) or ``kill`` (of the agent). The request itself
-    is ``taken`` or ``cut`` while nobody can hear of it, or taken ``late``, after the thaw."""
+    """What happens in the middle of a request to sink `sink`, after `after` others: half of its body has been read,
+    nothing is answered. `what` is ``freeze`` (of the environment, for `duration_s`) or ``kill`` (of the agent). The
+    request itself is ``taken`` or ``cut`` while nobody can hear of it, or taken ``late``, after the thaw."""
 
     sink: int
     what: str
     then: str
     duration_s: float = 0.0
+    after: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,26 +159,27 @@ def _remote(sinks: Sequence[str]) -> list[int]:
 
 
 def _storm(dice: random.Random, sinks: Sequence[str], namespace: bool) -> list[Weather | Harm | Call]:
-    """More than memory holds while a sink is away. When it is back something happens in the middle of a request: a
-    batch that lies on disk is on its way then."""
+    """More than memory holds while a sink is away. When it is back something happens in the middle of a request: after
+    what memory held, with a batch that lies on disk."""
     sink = dice.choice(_remote(sinks))
     full = [Harm("disk-full", {"at": "invoke", "duration_ms": dice.choice((0, 1500))})]
-    many = Call(71, dice.choice((150, 400)), 900, 50, dice.choice(("return", "return", "hang")))
+    many = Call(71, dice.choice((150, 400)), 900, 50, dice.choice(("return", "return", "hang")), poison=2)
+    in_send = _in_send(dice, sink, after=dice.choice((0, 3, 5, 8)))
     return [
         Call(70, 5, 50, 0, "return"),
         Weather(sink, "down"),
         *(full if namespace and dice.random() < 0.7 else ()),
         many,
-        Weather(sink, "fine"),
-        Call(72, 5, 50, 1000, "return", in_send=_in_send(dice, sink)),
+        Weather(sink, dice.choice(("fine", "fine", "small", "picky"))),
+        Call(72, 5, 50, 1000, dice.choice(("return", "return", "hang")), in_send=in_send),
         Call(73, 5, 50, 400, "return"),
     ]
 
 
-def _in_send(dice: random.Random, sink: int) -> InSend:
+def _in_send(dice: random.Random, sink: int, after: int = 0) -> InSend:
     if dice.random() < 0.5:
-        return InSend(sink, "kill", dice.choice(("taken", "taken", "cut")))
-    return InSend(sink, "freeze", dice.choice(("taken", "cut", "late")), dice.choice((0.05, 0.3, 0.8)))
+        return InSend(sink, "kill", dice.choice(("taken", "taken", "cut")), after=after)
+    return InSend(sink, "freeze", dice.choice(("taken", "cut", "late")), dice.choice((0.05, 0.3, 0.8)), after)
 
 
 def _mishaps(dice: random.Random, sinks: Sequence[str], namespace: bool) -> list[Weather | Harm]:

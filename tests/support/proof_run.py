@@ -201,7 +201,7 @@ class _Run:
     def _call(self, call: Call) -> Pending:
         event = {"call": call.number, "lines": call.lines, "width": call.width, "work_ms": call.work_ms}
         if call.in_send is not None:
-            self.sinks[call.in_send.sink].catch()
+            self.sinks[call.in_send.sink].catch(call.in_send.after)
         pending = self.env.submit({**event, "end": call.end, "poison": call.poison})
         self.request_ids[str(call.number)] = pending.request_id
         if call.within or call.stands_still_s:

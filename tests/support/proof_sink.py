@@ -40,6 +40,7 @@ class ProofSink:
         self._stranger = stranger
         self._changed = threading.Condition()
         self._trap = ""  # "set", then "full", then "cut" or empty again
+        self._n_pass = 0
         self._holder: socket.socket | None = None
         self.port = 0
         self._open()
@@ -79,10 +80,11 @@ class ProofSink:
             self.conflicts.append(key)
         self.objects[key] = body
 
-    def catch(self) -> None:
-        """Let the next request stop in its middle until `let_go`."""
+    def catch(self, after: int = 0) -> None:
+        """Let a request stop in its middle until `let_go`: the next one, or that after so many others."""
         with self._changed:
             self._trap = "set"
+            self._n_pass = after
 
     @property
     def has_caught(self) -> bool:
@@ -97,7 +99,8 @@ class ProofSink:
     def pass_trap(self) -> tuple[bool, bool]:
         """Whether this request was caught, and whether it was cut."""
         with self._changed:
-            if self._trap != "set":
+            self._n_pass -= 1
+            if self._trap != "set" or self._n_pass >= 0:
                 return False, False
             self._trap = "full"
             self._changed.wait_for(lambda: self._trap != "full", HANG_LIMIT_S)
