@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import os
@@ -106,6 +107,34 @@ def test_all_problems_are_told_and_the_exit_code_says_so(tmp_path: Path) -> None
     assert "7 problems" in lines.stdout
 
 
+def test_everything_at_once_is_told_with_the_layer_that_each_value_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "tailrace.toml").write_text("margin_ms = -5\nsettle_ms = 4\nend_wait_ms = 7\nreply_wait_ms = 1\n")
+    env = {
+        "PATH": os.environ["PATH"],
+        "TAILRACE_SETTLE_MS": "x",
+        "TAILRACE_END_WAIT_MS": "8",
+        "TAILRACE_LEDGR": "record",
+    }
+    options = [
+        "--env", "TAILRACE_END_WAIT_MS=999999", "--env", "TAILRACE_REPLY_WAIT_MS=9", "--env", "TAILRACE_SETLE_MS=1",
+    ]  # fmt: skip
+    found = checked(*options, env=env, cwd=tmp_path, exit_code=2)
+    assert [f"{problem['setting']}: {problem['found']}" for problem in found["problems"]] == [
+        'tailrace.toml: margin_ms: "-5" is not a whole number from 0 to 60000',
+        'TAILRACE_SETTLE_MS: "x" is not a whole number from 0 to 10000',
+        "TAILRACE_LEDGR: there is no such setting",
+        'option --env TAILRACE_END_WAIT_MS: "999999" is not a whole number from 0 to 60000',
+        "option --env TAILRACE_SETLE_MS: there is no such setting",
+    ]
+    settings = {entry["key"]: (entry["value"], entry["source"]) for entry in found["settings"]}
+    assert settings["margin_ms"] == (100, "default")
+    assert settings["settle_ms"] == (4, "tailrace.toml: settle_ms")
+    assert settings["end_wait_ms"] == (8, "environment variable TAILRACE_END_WAIT_MS")
+    assert settings["reply_wait_ms"] == (9, "option --env TAILRACE_REPLY_WAIT_MS")
+    lines = tailrace("config", "check", *options, env=env, cwd=tmp_path).stdout.splitlines()
+    assert ["ledger", "none", "default"] in [line.split() for line in lines]
+
+
 def test_without_anything_the_defaults_hold_and_what_follows_is_said(tmp_path: Path) -> None:
     found = checked(env={"PATH": os.environ["PATH"]}, cwd=tmp_path)
     assert found["file"] is None
@@ -192,6 +221,19 @@ def test_bodies_are_shown_before_compression_and_s3_requests_signed(events: Path
     assert dict(request["headers"])["authorization"] == "***"
     assert request["bytes"] < request["bytesBeforeCompression"] == len(request["body"].encode())
     assert len(request["body"].splitlines()) == 5
+    wire = base64.b64decode(request["wire"])
+    assert (len(wire), gzip.decompress(wire).decode()) == (request["bytes"], request["body"])
+    assert request["object"].startswith("s3://telemetry/shop/functionName=function/year=2026/")
+    assert request["object"].endswith(".ndjson.gz")
+
+
+def test_the_object_is_named_behind_an_endpoint_of_its_own_too(events: Path) -> None:
+    url = "s3://my.bucket/pre?endpoint=http://localhost:9000/base"
+    found = explained(events, "--env", f"TAILRACE_DESTINATIONS={url}")
+    ((request,),) = ([*place["requests"]] for place in found["destinations"])
+    assert request["url"].startswith("http://localhost:9000/base/my.bucket/pre/functionName%3Dfunction/")
+    assert request["object"].startswith("s3://my.bucket/pre/functionName=function/")
+    assert request["wire"] is None
 
 
 def test_events_may_come_one_a_line_and_a_broken_end_is_counted(tmp_path: Path) -> None:

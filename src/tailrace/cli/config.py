@@ -163,5 +163,5 @@ def as_text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {as_text(part)}" for name, part in value.items()) or "none"
     if isinstance(value, list):
-        return ",".join(map(str, value))
+        return ",".join(map(str, value)) or "none"
     return str(value) if value != "" else "none"

@@ -27,6 +27,7 @@ PLAIN_HEADERS = frozenset(
     (
         "host", "content-type", "content-length", "content-encoding", "user-agent", "idempotency-key",
         "x-amz-content-sha256", "x-amz-date", "x-amz-checksum-sha256", "x-amz-server-side-encryption",
+        "x-amz-server-side-encryption-aws-kms-key-id",
     )
 )  # fmt: skip
 
@@ -40,8 +41,9 @@ def command(events: Path, variables: tuple[str, ...], config_file: Path | None, 
     """Show what each destination would receive, byte for byte, and what is left out, masked and attributed.
 
     EVENTS is a JSON array of telemetry events, or one event a line; - reads standard input. The agent's own code
-    does it all, up to the wire and not onto it. Bodies are shown before compression, secrets in URLs and headers are
-    masked. Exit code 2 when a setting is wrong.
+    does it all, up to the wire and not onto it. Bodies are shown before compression (--json has the bytes on the wire,
+    too, in base64), secrets in URLs and headers are masked. The environment's id is all zeros; dates and signatures are
+    of this moment. Exit code 2 when a setting is wrong.
     """
     import json
     import os
@@ -81,10 +83,12 @@ def read_events(events: Path) -> bytes:
 
 
 def document(view: AgentView, found: Explanation) -> dict[str, object]:
-    """The JSON document: `events`, `destinations` with their `requests`, `ledger`, `unparsableBytes`, `problems`."""
+    """The JSON document: the configuration `file`, `events`, `destinations` with their `requests`, `ledger`,
+    `unparsableBytes`, `problems`."""
     from tailrace.cli.agent_view import problem_objects
 
     return {
+        "file": view.path,
         "events": [_event(story) for story in found.events],
         "destinations": [
             {"name": spec.name, "requests": [request_object(spec, r) for r in found.requests.get(spec.name, [])]}
@@ -109,6 +113,9 @@ def _event(story: EventStory) -> dict[str, object]:
 
 def lines(view: AgentView, found: Explanation) -> Iterator[str]:
     """The same for people."""
+    if view.path is not None:
+        yield f"file: {view.path}"
+        yield ""
     for story in found.events:
         masked = "".join(f", masked {n} {name}" for name, n in story.masked.items())
         yield (
@@ -130,16 +137,23 @@ def lines(view: AgentView, found: Explanation) -> Iterator[str]:
 def _request_lines(shown: dict[str, object]) -> Iterator[str]:
     yield ""
     yield f"{shown['method']} {shown['url']}"
+    if shown["object"]:
+        yield f"(the object {shown['object']})"
     headers = shown["headers"]
     assert isinstance(headers, list)
     for name, value in headers:
         yield f"{name}: {value}"
+    if shown["wire"]:
+        yield f"(gzip: {shown['bytes']} bytes on the wire, {shown['bytesBeforeCompression']} before it)"
     yield ""
     yield str(shown["body"]).removesuffix("\n")
 
 
 def request_object(spec: DestinationSpec, request: Request) -> dict[str, object]:
-    """One request: `method`, `url` and `headers` without secrets, `body` before compression, `bytes` on the wire."""
+    """One request: `method`, `url` and `headers` without secrets, the `object` that it makes (S3), `body` before
+    compression, `bytes` on the wire and, where it is compressed, the `wire`'s bytes in base64."""
+    from base64 import b64encode
+
     from tailrace.config.urls import MASK
     from tailrace.pipeline.messages import FileRequest, HttpRequest
     from tailrace.pipeline.wire.http_connection import encode_head
@@ -163,7 +177,21 @@ def request_object(spec: DestinationSpec, request: Request) -> dict[str, object]
         "body": body.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode(),
         "bytes": len(request.body),
         "bytesBeforeCompression": len(body),
+        "object": _object_of(spec, request),
+        "wire": b64encode(request.body).decode() if body != request.body else None,
     }
+
+
+def _object_of(spec: DestinationSpec, request: Request) -> str | None:
+    """The object in S3 that a request makes, as people write it."""
+    from tailrace.config.urls import decode
+    from tailrace.pipeline.messages import HttpRequest
+
+    if spec.scheme != "s3" or not isinstance(request, HttpRequest):
+        return None
+    bucket, path = spec.url.host, decode(request.target)
+    key = path[1:] if request.host.startswith(f"{bucket}.") else path.partition(f"/{bucket}/")[2]
+    return f"s3://{bucket}/{key}"
 
 
 def _shown_url(spec: DestinationSpec, request: object) -> str:

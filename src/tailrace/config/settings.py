@@ -161,7 +161,7 @@ def load_settings(
         _take_tables(settings, file)
     for layer in layers:
         _load_layer(settings, layer)
-        _look_for_slips(settings, layer.values)
+        _look_for_slips(settings, layer)
     return settings
 
 
@@ -274,13 +274,14 @@ def _load_masks(settings: Settings, layer: Layer) -> None:
             settings.mask_specs.append(MaskSpec(layer.place("TAILRACE_MASK_KEYS"), "keys", keys=tuple(keys)))
 
 
-def _look_for_slips(settings: Settings, environ: Mapping[str, str]) -> None:
+def _look_for_slips(settings: Settings, layer: Layer) -> None:
     """A name one slip away from a setting, of which nothing is set: somebody waits for an effect that never comes."""
-    for variable in environ:
+    for variable in layer.values:
         if variable.startswith("TAILRACE") and variable not in SETTINGS:
             meant = closest(variable, SETTINGS, limit=1)
-            if meant and meant not in environ:
-                settings.problems.append(ConfigError(variable, "there is no such setting", f"did you mean {meant}?"))
+            if meant and meant not in layer.values:
+                remedy = f"did you mean {meant}?"
+                settings.problems.append(ConfigError(layer.place(variable), "there is no such setting", remedy))
 
 
 def _quoted(text: str) -> str:

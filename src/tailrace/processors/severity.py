@@ -27,7 +27,11 @@ _LOUD_WORDS = {
     for word, level in _WORDS.items()
     if word in ("trace", "debug", "info", "notice", "warn", "warning", "error", "severe", "fatal", "critical")
 }
-_WORD_MEMBERS = ("level", "severity", "severityText", "severity_text", "SeverityText", "levelname", "log.level", "lvl")
+_WORD_MEMBERS = (
+    "level", "severity", "severityText", "severity_text", "SeverityText", "levelname", "log.level", "lvl",
+    "Level", "LogLevel", "logLevel", "log_level", "loglevel", "Severity",  # .NET's console and Serilog, and others
+    "@l", "@level",  # Serilog's compact form, HashiCorp's
+)  # fmt: skip
 _NUMBER_MEMBERS = ("severityNumber", "severity_number", "SeverityNumber")
 _STARTS = (
     ("START RequestId: ", INFO),
