@@ -1,6 +1,6 @@
 """What the agent costs under load: CPU, peak memory, and how long the platform waits for its answers.
 
-    python benchmarks/agent_load.py [--records 100000] [--runs 3] [--python PATH]
+    python benchmarks/agent_load.py [--records 100000] [--runs 3] [--case http] [--python PATH]
 
 Every run starts the launcher of a freshly built layer against a local stand-in for Lambda's API and posts function
 lines to it as the platform does: one request after the other over one connection, each of up to 1000 records or
@@ -80,7 +80,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="tailrace-benchmark-") as folder:
         opt = unpack_layer(Path(folder), interpreter)
-        for name in CASES:
+        for name in arguments.case or CASES:
             print_row(
                 name, [measure(opt, Path(folder), name, bodies, arguments.records) for _ in range(arguments.runs)]
             )
@@ -89,6 +89,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="CPU and memory of the agent under load.")
     parser.add_argument("--records", type=int, default=100_000, help="lines in one invocation (default 100000)")
+    parser.add_argument("--case", action="append", choices=CASES, help="repeatable (default: all)")
     parser.add_argument("--runs", type=int, default=3, help="runs for each destination (default 3)")
     parser.add_argument(
         "--python", type=Path, default=Path(sys.executable), help="the interpreter to run the layer with"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.config.urls import decode
-from tailrace.destinations._shared import RequestLimits, gzipped, ndjson_body, ndjson_line, partition_key
+from tailrace.destinations._shared import RequestLimits, gzipped_lines, ndjson_body, ndjson_line, partition_key
 from tailrace.pipeline.messages import DELIVERED, REJECTED, FileRequest, Outcome
 
 TYPE_CHECKING = False
@@ -45,11 +45,10 @@ class FileDestination:
         return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> FileRequest:
-        body = ndjson_body(batch)
         if self._compress:
             path = partition_key(batch, resource, ".ndjson.gz")
-            return FileRequest(f"{self._folder}/{path}", gzipped(body))
-        return FileRequest(f"{self._folder}/{partition_key(batch, resource, '.ndjson')}", body)
+            return FileRequest(f"{self._folder}/{path}", gzipped_lines(batch))
+        return FileRequest(f"{self._folder}/{partition_key(batch, resource, '.ndjson')}", ndjson_body(batch))
 
     def classify(self, reply: Reply) -> Outcome:
         """A file that could not be written is no reply at all: the transport raises then."""

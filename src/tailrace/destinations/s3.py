@@ -8,7 +8,7 @@ from tailrace.aws.endpoints import configured_endpoint, configured_region, dns_s
 from tailrace.aws.sigv4 import base64, sha256, signed_headers
 from tailrace.config.urls import decode, encode, parse_url
 from tailrace.destinations._s3_replies import classify_s3
-from tailrace.destinations._shared import NDJSON, RequestLimits, gzipped, ndjson_body, ndjson_line, partition_key
+from tailrace.destinations._shared import NDJSON, RequestLimits, gzipped_lines, ndjson_body, ndjson_line, partition_key
 from tailrace.errors import ConfigError
 from tailrace.pipeline.messages import HttpRequest
 from tailrace.version import __version__
@@ -95,9 +95,7 @@ class S3Destination:
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> HttpRequest:
         """Raises `ConfigError` without credentials."""
-        body = ndjson_body(batch)
-        if self._compress:
-            body = gzipped(body)
+        body = gzipped_lines(batch) if self._compress else ndjson_body(batch)
         key = self._prefix + partition_key(batch, resource, ".ndjson.gz" if self._compress else ".ndjson")
         digest = sha256(body)
         headers = [("content-type", "application/gzip" if self._compress else NDJSON), *self._encryption]

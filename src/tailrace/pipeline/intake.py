@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tailrace.pipeline.spooling.account import Account
 
 
-# Enough for the worker's pace to be uneven.
-MAX_BYTES = 2_097_152
+# Three full posts: enough for the worker's pace to be uneven. Under load this much is always there.
+MAX_BYTES = 1_048_576
 # What a record has more than its event when it is encoded: request id, function name, number.
 ADDED_BYTES = 150
 # How long an answer is held at most, and how much of that each second without holding earns back: the end of an

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from support.destination_cases import ENVIRON, RESOURCE, WALL_S, batch, build, record
 from tailrace.config.settings import load_settings
-from tailrace.destinations._shared import gzipped, partition_key
+from tailrace.destinations._shared import gzipped, gzipped_lines, ndjson_body, partition_key
 from tailrace.destinations.registry import build_destinations
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
@@ -76,10 +76,17 @@ def test_a_batch_without_time_lies_under_1970() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"x" * 100_000])
 def test_gzip_files_hold_no_time_and_no_name(data: bytes) -> None:
-    zipped = gzipped(data)
-    assert zipped == gzipped(data)
+    zipped = gzipped([data])
+    assert zipped == gzipped([data])
     assert zipped[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
     assert gzip.decompress(zipped) == data
+
+
+@pytest.mark.parametrize("n_records", [1, 255, 256, 257, 1000])
+def test_lines_that_are_compressed_piece_by_piece_are_the_lines(n_records: int) -> None:
+    batch = Batch([b'{"n":%d}' % number for number in range(n_records)], 0, n_records - 1, "soon")
+    assert gzip.decompress(gzipped_lines(batch)) == ndjson_body(batch)
+    assert gzipped_lines(batch) == gzipped_lines(batch)
 
 
 @given(st.text(max_size=300))
