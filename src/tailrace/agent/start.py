@@ -36,8 +36,6 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 # Where an event states no deadline; SHUTDOWN always does (lambda-platform.md 2.5).
 UNSTATED_DEADLINE_S = 2.0
-DEFAULT_MARGIN_S = 0.1
-MARGIN_MAX_MS = 60_000  # as in `tailrace.config.settings`
 # For every thread. Address space until it is touched; the default is 8 MiB.
 STACK_BYTES = 1024 * 1024
 # Lambda ends an extension with an event, or kills it. Elsewhere there is a signal, and this much patience.
@@ -311,25 +309,9 @@ def is_shutdown(body: bytes) -> bool:
 def margin_s() -> float:
     """The distance kept from an event's deadline, while nobody can read the settings yet; who complains about a bad
     value is the configuration."""
-    for digits in (environment(b"TAILRACE_MARGIN_MS").strip(), margin_in(config_file())):
-        if digits.isascii() and digits.isdigit() and int(digits[:12]) <= MARGIN_MAX_MS:
-            return int(digits[:12]) / 1000
-    return DEFAULT_MARGIN_S
+    from tailrace.agent.early_margin import early_margin_s  # rarely needed: mostly the settings are there by then
 
-
-def margin_in(file: bytes) -> str:
-    """The digits of `margin_ms` at the top level of a TOML file, empty where it is not there or written in any way but
-    the usual ones. It cannot be decoded yet."""
-    for line in file.splitlines():
-        key, equals, value = line.partition(b"=")
-        key = key.strip()
-        if key.startswith(b"["):
-            return ""  # tables follow
-        if equals and key.strip(b"\"'") == b"margin_ms":
-            text = value.partition(b"#")[0].strip().strip(b"\"'")
-            named = text[2:-1] if text.startswith(b"${") and text.endswith(b"}") else b""
-            return (environment(named) if named else text.decode("utf-8", "replace")).strip().replace("_", "")
-    return ""
+    return early_margin_s(posix.environ, config_file())
 
 
 def deadline_left_s(body: bytes) -> float:

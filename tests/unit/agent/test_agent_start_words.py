@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.agent.app import App
+from tailrace.agent.early_margin import DEFAULT_MARGIN_S, margin_in
 from tailrace.agent.start import (
-    DEFAULT_MARGIN_S,
     UNSTATED_DEADLINE_S,
     FastStart,
     deadline_left_s,
     handle,
     is_shutdown,
-    margin_in,
     margin_s,
     member,
 )
@@ -54,29 +53,26 @@ def test_no_bytes_make_it_fail(body: bytes, name: bytes) -> None:
 @pytest.mark.parametrize(
     ("file", "digits"),
     [
-        (b"margin_ms = 250", "250"),
-        (b'flush = "end"\r\n  margin_ms=1_250 # far\r\n', "1250"),
-        (b'"margin_ms" = "300"', "300"),
-        (b'margin_ms = "${MY_MARGIN}"', "77"),
-        (b'margin_ms = "${NOT_SET}"', ""),
-        (b"# margin_ms = 5", ""),
-        (b"[emulator]\nmargin_ms = 5", ""),
-        (b"margin_ms", ""),
-        (b"end_margin_ms = 5", ""),
-        (b"", ""),
+        (b"margin_ms = 250", b"250"),
+        (b'flush = "end"\r\n  margin_ms=1_250 # far\r\n', b"1250"),
+        (b'"margin_ms" = "300"', b"300"),
+        (b'margin_ms = "${MY_MARGIN}"', b"77"),
+        (b'margin_ms = "${NOT_SET}"', b""),
+        (b"# margin_ms = 5", b""),
+        (b"[emulator]\nmargin_ms = 5", b""),
+        (b"margin_ms", b""),
+        (b"end_margin_ms = 5", b""),
+        (b"", b""),
     ],
 )
-def test_the_margin_is_read_out_of_a_file_that_cannot_be_decoded_yet(
-    file: bytes, digits: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(posix.environ, b"MY_MARGIN", b" 77 ")
-    assert margin_in(file) == digits
+def test_the_margin_is_read_out_of_a_file_that_cannot_be_decoded_yet(file: bytes, digits: bytes) -> None:
+    assert margin_in(file, {b"MY_MARGIN": b" 77 "}) == digits
 
 
 @given(st.binary())
 def test_no_file_makes_it_fail(file: bytes) -> None:
-    assert isinstance(margin_in(file), str)
-    assert isinstance(margin_in(b"margin_ms=" + file), str)
+    assert isinstance(margin_in(file, {}), bytes)
+    assert isinstance(margin_in(b"margin_ms=" + file, {}), bytes)
 
 
 @pytest.mark.parametrize(
