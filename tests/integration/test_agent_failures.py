@@ -75,6 +75,25 @@ def test_a_black_hole_costs_its_cap_once_and_then_nothing(opt: Path, api: FakeLa
             assert row["dropped"] == {"shutdown": 24}
 
 
+def test_invocations_with_less_time_than_the_cap_pay_for_a_black_hole_no_more_than_the_cap_together(
+    opt: Path, api: FakeLambdaApi
+) -> None:
+    with black_hole() as url:
+        settings = {"TAILRACE_DESTINATIONS": url, "TAILRACE_END_WAIT_MS": "3000"}
+        with AgentProcess(opt, api.address, settings) as agent:
+            at_s = [api.wait_for_next().at_s]
+            at_s += [invoked(api, number, timeout_s=1.2) for number in range(1, 10)]
+            # Each has 1.1 s to give: two give all of it, the third what is left of the cap, the others nothing.
+            assert at_s[2] - at_s[0] >= 2.0
+            assert at_s[9] - at_s[3] < 2.0
+            api.shutdown()
+            assert agent.exit_code() == 0
+            said = [line for line in agent.said() if line.get("level") == "warn" and line.get("destination") == url]
+            assert [(line["reason"], line["heldRecords"] > 0, line["oldestS"] >= 0) for line in said] == [
+                ("no reply yet", True, True)
+            ]
+
+
 def test_a_destination_that_refuses_is_waited_for_once_and_said_once(opt: Path, api: FakeLambdaApi) -> None:
     settings = {"TAILRACE_DESTINATIONS": refused(), "TAILRACE_END_WAIT_MS": "200"}
     with AgentProcess(opt, api.address, settings) as agent:

@@ -157,7 +157,7 @@ def build_fanout(
             clock,
             draw,
             diagnostics,
-            SenderSettings(queue_max_bytes=limit, batch_max_age_s=batch_max_age_s(settings)),
+            sender_settings(settings, limit),
             (lambda: CompositeTransport(clock, environ)) if transport is None else None,
             spooling.shelf(row) if spooling is not None else None,
             note,
@@ -180,6 +180,14 @@ def flush_settings(settings: Settings) -> FlushSettings:
         steady_ms=settings.steady_ms,
         steady_after=settings.steady_after,
         **({} if settings.flush.interval_ms is None else {"interval_ms": settings.flush.interval_ms}),
+    )
+
+
+def sender_settings(settings: Settings, queue_max_bytes: int) -> SenderSettings:
+    return SenderSettings(
+        queue_max_bytes=queue_max_bytes,
+        batch_max_age_s=batch_max_age_s(settings),
+        wait_cap_s=settings.end_wait_ms / 1000,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tailrace.pipeline.last_flush import close_all
 from tailrace.pipeline.ledger import BAD_CONFIGURATION, NO_DESTINATION, NO_DESTINATION_ROW
 
 TYPE_CHECKING = False
@@ -168,9 +167,10 @@ class Fanout:
         return drained
 
     def hurry_from(self, moment_s: float) -> None:
-        """From this moment on records leave as they come."""
+        """An invocation begins. From this moment on records leave as they come."""
         for exporter in self._exporters:
             exporter.hurry_from(moment_s)
+            exporter.invoked()
 
     def thawed(self) -> None:
         """The sandbox stood still for long; see `Exporter.thawed`."""
@@ -209,4 +209,6 @@ class Fanout:
 
     def close(self, deadline_s: float, keep: bool = False) -> None:
         """Final flush of all at once. After it no row holds anything, or, with `keep`, nothing that is not on disk."""
+        from tailrace.pipeline.last_flush import close_all
+
         close_all(self._exporters, self._dead_letters, self._clock, deadline_s, keep)

@@ -38,10 +38,11 @@ class Availability:
         return self._down_since_s is None
 
     def attempt_failed(
-        self, now_s: float, message: str, reason: str, delay_s: float, draw: float = 0.0
+        self, now_s: float, message: str, reason: str, delay_s: float, draw: float = 0.0, asked_s: float = 0.0
     ) -> Notice | None:
-        """An attempt failed because of `reason`; the next is due in `delay_s`, or when the breaker allows it."""
-        self._breaker.failed(now_s, delay_s, draw)
+        """An attempt failed because of `reason`; the next is due in `delay_s`, or when the breaker allows it, and never
+        in less than `asked_s`."""
+        self._breaker.failed(now_s, delay_s, draw, asked_s)
         return self._go_down(now_s, message, reason)
 
     def wait_expired(self, now_s: float, reason: str) -> Notice | None:
@@ -69,6 +70,10 @@ class Availability:
     def pause(self, until_s: float) -> None:
         """The next attempt is worth making at `until_s`, whatever was said before."""
         self._breaker.next_attempt_s = until_s
+
+    def invoked(self) -> None:
+        """An invocation begins: a long pause is cut short."""
+        self._breaker.invoked()
 
     def attempt_now(self) -> None:
         """Forget the pause (at shutdown there is no later)."""

@@ -6,7 +6,7 @@ from tailrace.clock import rfc3339_ms
 from tailrace.errors import ConfigError, ConnectError, NoReplyError
 from tailrace.pipeline import ledger
 from tailrace.pipeline.sending.batcher import Entry
-from tailrace.pipeline.sending.remains import Remains
+from tailrace.pipeline.sending.patience import Patience
 from tailrace.pipeline.sending.sender import Sender
 from tailrace.pipeline.sending.settings import SenderSettings
 from tailrace.pipeline.sync import Monitor
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.sealed import Sealed
     from tailrace.pipeline.sending.notices import Notice
+    from tailrace.pipeline.sending.remains import Remains
     from tailrace.pipeline.sending.sender import Step
     from tailrace.pipeline.spooling.carried_row import CarriedRow
     from tailrace.pipeline.spooling.shelf import Shelf
@@ -54,8 +55,8 @@ class Exporter:
         "_lanes",
         "_monitor",
         "_note",
+        "_patience",
         "_random",
-        "_reply_s",
         "_resource",
         "_restores",
         "_row",
@@ -104,7 +105,7 @@ class Exporter:
         self._close_deadline_s: float | None = None
         self._lanes: int | None = None  # threads that send; None before the first of them
         self._is_warm = False
-        self._reply_s: float | None = None
+        self._patience = Patience(self._settings.wait_cap_s)
         self._thaws = 0
 
     @property
@@ -177,6 +178,12 @@ class Exporter:
             self._sender.hurry_from(moment_s)
             self._monitor.notify_all()
 
+    def invoked(self) -> None:
+        """An invocation begins: what is down may be tried sooner than it would be."""
+        with self._monitor:
+            self._sender.availability.invoked()
+            self._monitor.notify_all()
+
     def thawed(self) -> None:
         """The sandbox stood still for long: connections that idled are not trusted any more."""
         with self._monitor:
@@ -192,7 +199,7 @@ class Exporter:
         sender = self._sender
         with self._monitor:
             is_written = False
-            if self._reply_s is None or self._reply_s <= PATIENCE_S:
+            if self._patience.answers_within(PATIENCE_S):
                 soon_s = min(until_s, self._clock.monotonic_s() + PATIENCE_S)
                 is_written, _ = self._wait_for(sender.is_written, soon_s, full=False)
             if not is_written:
@@ -213,7 +220,7 @@ class Exporter:
     def answers_within(self, wait_s: float) -> bool:
         """Whether waiting so long for a reply is worth it, as far as former replies tell."""
         with self._monitor:
-            return self._reply_s is None or self._reply_s <= wait_s
+            return self._patience.answers_within(wait_s)
 
     def _join_express(self) -> None:
         """Wake the further threads, and start one more where all of them have something to do. Holds the lock."""
@@ -229,7 +236,7 @@ class Exporter:
         Does not wait at all for a destination that is down already, and no longer for one that goes down
         meanwhile with no attempt due before the end. `deadline_s` is monotonic. Running into it counts as the
         destination's failure, unless `full` is False: then the caller had less time to give than the
-        destination may take.
+        destination may take, and only all such waits together do, when they are as long as that.
         """
         with self._monitor:
             is_settled, notices = self._wait_for(self._sender.is_settled, deadline_s, full)
@@ -243,11 +250,14 @@ class Exporter:
         notices: list[Notice] = []
         # Catching up with what lies on disk takes its time: nobody waits for that, and it is no failure.
         if state.is_up and not sender.has_backlog and not self._restores:
+            began_s = self._clock.monotonic_s()
+            given_s, until_s = until_s - began_s, self._patience.until_s(began_s, until_s)
             self._monitor.wait_until(
                 lambda: reached(goal) or not (state.is_up or state.next_attempt_s < until_s), self._clock, until_s
             )
-            if not reached(goal) and full:
-                notices = sender.wait_expired(self._clock.monotonic_s(), self._clock.wall_s())
+            now_s = self._clock.monotonic_s()
+            if not reached(goal) and (self._patience.is_used_up(began_s, now_s, given_s) or full):
+                notices = sender.wait_expired(now_s, self._clock.wall_s())
         return reached(goal), notices
 
     def begin_close(self, deadline_s: float, keep: bool = False) -> None:
@@ -276,6 +286,8 @@ class Exporter:
     @property
     def remains(self) -> Remains:
         """What is held after the end."""
+        from tailrace.pipeline.sending.remains import Remains
+
         return Remains(self._monitor, self._sender)
 
     def close(self, deadline_s: float) -> None:
@@ -396,21 +408,12 @@ class Exporter:
         with self._monitor:
             self._is_warm = reply_s is not None
             if reply_s is not None:
-                self._note_reply(reply_s)
+                self._patience.answered(self._clock.monotonic_s(), reply_s)
             notices = fact(draw)
             self._monitor.notify_all()
         if self._note is not None:
             self._note()
         self._say(notices)
-
-    def _note_reply(self, reply_s: float) -> None:
-        """Follow the usual time of a reply: at once where it is shorter, slowly where it is longer, because a reply
-        that was read after a freeze only seems to have taken so long."""
-        usual_s = self._reply_s
-        if usual_s is None or reply_s < usual_s:
-            self._reply_s = reply_s
-        else:
-            self._reply_s = usual_s + (min(reply_s, 1.0) - usual_s) / 4
 
     def _timeout_s(self) -> float:
         timeout_s = self._settings.attempt_timeout_s

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.sending.availability import Availability
     from tailrace.pipeline.sending.notices import Notice, Said
+    from tailrace.pipeline.sending.retry import Backoff
     from tailrace.pipeline.sending.send_queue import SendQueue
     from tailrace.pipeline.sending.settings import SenderSettings
     from tailrace.pipeline.sending.undeliverable import Undeliverable
@@ -57,13 +58,15 @@ class Setbacks:
         wall_s: float | None = None,
     ) -> list[Notice]:
         """It is tried again soon; not before `retry_after_s`, where the destination asked for that."""
-        return self._failed(now_s, message, reason, self._delay_s(draw, retry_after_s), draw, wall_s)
+        asked_s = min(retry_after_s or 0.0, self._backoff.retry_after_max_s)
+        return self._failed(now_s, message, reason, self._delay_s(draw, retry_after_s), draw, wall_s, asked_s)
 
     def stand_back(
         self, now_s: float, draw: float, message: str, reason: str, wall_s: float | None = None
     ) -> list[Notice]:
         """More of the same will not help soon. That is said even where the failure window began otherwise."""
-        notices = self._failed(now_s, message, reason, self._settings.slow_retry_s, draw, wall_s)
+        pause_s = self._settings.slow_retry_s
+        notices = self._failed(now_s, message, reason, pause_s, draw, wall_s, pause_s)
         if not notices:
             return self._said.once(message, "error", message, {"reason": reason})
         self._said.note(message)
@@ -88,15 +91,25 @@ class Setbacks:
         return [notice] if notice else []
 
     def _delay_s(self, draw: float, retry_after_s: float | None) -> float:
-        backoff = self._settings.closing_backoff if self.is_closing else self._settings.backoff
-        return backoff.delay_s(self._availability.failures + 1, draw, retry_after_s)
+        return self._backoff.delay_s(self._availability.failures + 1, draw, retry_after_s)
+
+    @property
+    def _backoff(self) -> Backoff:
+        return self._settings.closing_backoff if self.is_closing else self._settings.backoff
 
     def _failed(
-        self, now_s: float, message: str, reason: str, delay_s: float, draw: float, wall_s: float | None
+        self,
+        now_s: float,
+        message: str,
+        reason: str,
+        delay_s: float,
+        draw: float,
+        wall_s: float | None,
+        asked_s: float,
     ) -> list[Notice]:
         self._note_drops()
         self._undeliverable.last_failure = reason
-        notice = self._availability.attempt_failed(now_s, message, reason, delay_s, draw)
+        notice = self._availability.attempt_failed(now_s, message, reason, delay_s, draw, asked_s)
         if self.is_closing:
             self._availability.pause(now_s + delay_s)
         return self._begun(notice, wall_s)

@@ -14,7 +14,8 @@ class SenderSettings:
     """Bounds of one sender. Seconds and bytes as the names say.
 
     `queue_max_bytes` bounds what waits, is on its way and is being batched, together: a destination that is down
-    cannot make memory grow. `batch_max_age_s` replaces the destination's own. `breaker` makes one.
+    cannot make memory grow. `batch_max_age_s` replaces the destination's own. `wait_cap_s` is the most that invocations
+    wait for it, all together, while it does not answer. `breaker` makes one.
     """
 
     __slots__ = (
@@ -25,6 +26,7 @@ class SenderSettings:
         "closing_backoff",
         "queue_max_bytes",
         "slow_retry_s",
+        "wait_cap_s",
     )
 
     def __init__(
@@ -36,7 +38,9 @@ class SenderSettings:
         backoff: Backoff | None = None,
         closing_backoff: Backoff | None = None,
         breaker: Callable[[], Breaker] = Breaker,
+        wait_cap_s: float = 0.5,
     ) -> None:
+        self.wait_cap_s = wait_cap_s
         self.breaker = breaker
         self.queue_max_bytes = queue_max_bytes
         self.batch_max_age_s = batch_max_age_s

@@ -1,0 +1,48 @@
+"""How long a destination is waited for, by how it has answered so far. Pure."""
+
+from __future__ import annotations
+
+# Waits end a moment before or after they should.
+_TOLERANCE_S = 0.001
+
+
+class Patience:
+    """A destination that does not answer is waited for as long as `cap_s`, in one wait or, where an invocation had less
+    time to give, in several together. `usual_s` is how long its replies take, None before the first."""
+
+    __slots__ = ("_answered_s", "_cap_s", "_in_vain_s", "usual_s")
+
+    def __init__(self, cap_s: float) -> None:
+        self._cap_s = cap_s
+        self._in_vain_s = 0.0
+        self._answered_s = float("-inf")
+        self.usual_s: float | None = None
+
+    def until_s(self, now_s: float, until_s: float) -> float:
+        """When a wait ends that begins now and might last until `until_s`."""
+        return min(until_s, now_s + max(0.0, self._cap_s - self._in_vain_s)) if self._in_vain_s else until_s
+
+    def is_used_up(self, began_s: float, now_s: float, given_s: float) -> bool:
+        """Whether that is the end of it, after a wait in vain for which there were `given_s` seconds.
+
+        More than the cap is given by who waits for something else, all that a queue holds at the end of the
+        environment: that this takes long says nothing.
+        """
+        if given_s >= self._cap_s + _TOLERANCE_S:
+            return False
+        self._in_vain_s += now_s - max(began_s, self._answered_s)
+        return self._in_vain_s >= self._cap_s - _TOLERANCE_S
+
+    def answered(self, now_s: float, reply_s: float) -> None:
+        """A reply came, after `reply_s`. The usual time follows it at once where it is shorter, slowly where it is
+        longer, because a reply that was read after a freeze only seems to have taken so long."""
+        self._in_vain_s = 0.0
+        self._answered_s = now_s
+        if self.usual_s is None or reply_s < self.usual_s:
+            self.usual_s = reply_s
+        else:
+            self.usual_s += (min(reply_s, 1.0) - self.usual_s) / 4
+
+    def answers_within(self, wait_s: float) -> bool:
+        """Whether waiting so long for a reply is worth it, as far as former replies tell."""
+        return self.usual_s is None or self.usual_s <= wait_s
