@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from tailrace.processors.mask_values import OPTION
 from tailrace.protocol.jsontext import quote, scan_string
 
 TYPE_CHECKING = False
@@ -27,6 +28,7 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|-?[0-9][0-9.eE+-]*', re.
 _ENVELOPE = ("time", "type")
 _NAMES = frozenset(("name", "key", "header", "headername", "parametername", "variable"))
 _VALUES = frozenset(("value", "val", "headervalue", "parametervalue"))
+_OPTION = re.compile(f'"{OPTION}')
 _BLANKS = " \t\n\r"
 
 
@@ -170,7 +172,7 @@ class JsonScan:
             return None
         following = _start_of_value(self._text, following + 1)
         if is_option:
-            return None if self._text.startswith('"-', following) else rule
+            return None if _OPTION.match(self._text, following) is not None else rule
         return rule if frame.is_pairs or self._is_last(following) else None
 
     def _is_last(self, index: int) -> bool:

@@ -16,8 +16,10 @@ _SIGN = re.compile(
     rf"{_QUOTE}?\]?{_QUOTE}?\s{{0,20}}(!?={{1,3}}>?|::?=?|%3[AaDd]|\\{{1,15}}u003[ad])"
     r"(?:\s{0,20}(?=[bfruBFRU]{0,2}\\{0,15}[\"'{\[])|[^\S\r\n]{0,20})"
 )
-# An option's value, in a shell or in a list of arguments. What begins with a dash is the next option.
-_GAP = re.compile(rf"{_QUOTE}?(?:\s{{0,20}},\s{{0,20}}|\s{{1,20}})(?!{_QUOTE}?-)")
+OPTION = r"--?[A-Za-z][\w-]*+(?![^\s=\"'\\,\])])"
+"""A whole word that is the name of an option, not the value of the one before it."""
+# An option's value, in a shell or in a list of arguments.
+_GAP = re.compile(rf"{_QUOTE}?(?:\s{{0,20}},\s{{0,20}}|\s{{1,20}})(?!{_QUOTE}?{OPTION})")
 _COMMA = re.compile(rf"{_QUOTE}\s{{0,20}},\s{{0,20}}(?![{{\[])")
 _PAIR_ENDS = re.compile(rf"{_QUOTE}?\s{{0,20}},?\s{{0,20}}[)\]]|\Z")
 _PAIR_BEGINS = re.compile(r"[(\[]\s{0,20}[bruBRU]{0,2}\\{0,15}\Z")
@@ -38,9 +40,11 @@ _OPEN = re.compile(
     re.DOTALL,
 )
 _COOKIES = re.compile(r"[^\s=;,\"']{1,200}=[^\s;]*+(?:;\s?[^\s=;,\"']{1,200}=[^\s;]*+)++")
+# What comes after a comma, a semicolon or an ampersand that ends a word: a blank, or the next name and its sign.
+_NEXT_NAME = rf"{_QUOTE}?[A-Za-z_][\w.-]{{0,63}}(?:\[[\w.-]{{0,63}}\])?{_QUOTE}?\s?(?:=|:[\s\"'\\])"
 _WORD = re.compile(
     r"(?:(?i:bearer|basic|token|negotiate|apikey)[^\S\r\n]{1,4})?"
-    rf"(?:[^\s,;&]|[,;&](?!\s|\Z|{_QUOTE}?[\w.\[\]-]{{1,64}}{_QUOTE}?\s?[=:]))++"
+    rf"(?:[^\s,;&]|[,;&](?!\s|\Z|{_NEXT_NAME}))++"
 )
 # Behind a word they belong to what is around it.
 _CLOSERS = ")]}>\"'"
@@ -59,14 +63,15 @@ def value_behind(text: str, start: int, stop: int) -> Span | None:
     before = text[begin - 1 : begin]
     if before in ("<", ">"):
         return _in_xml(text, stop, before)
+    if text[begin] == "-":
+        gap = _GAP.match(text, stop)
+        return _value(text, gap.end()) if gap is not None else None
     if before in ("'", '"'):
         named = _NAMED_VALUE.match(text, stop)
         if named is not None:
             return _value(text, named.end(), is_assigned=True)
         if _PAIR_BEGINS.search(text, max(0, begin - 40), begin - 1) is not None:
             return _second_of_pair(text, stop)
-    if text[begin] == "-" and (gap := _GAP.match(text, stop)) is not None:
-        return _value(text, gap.end())
     return None
 
 

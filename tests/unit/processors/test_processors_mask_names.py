@@ -157,6 +157,23 @@ def test_a_value_behind_a_name_in_text_is_masked(text: str) -> None:
         assert left == text.format("***")
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("connect --password -%hunter2 -x", "connect --password *** -x"),
+        ("['--password', '-%hunter2', '-x']", "['--password', '***', '-x']"),
+        ("password=a,b&c;hunter2", "password=***"),
+        ("password=a,b:hunter2,user=bob", "password=***,user=bob"),
+        ("{password:hunter2,user: bob}", "{password:***,user: bob}"),
+        ("password=hunter2;user=bob", "password=***;user=bob"),
+        ("password=hunter2&user[name]=bob", "password=***&user[name]=bob"),
+        ('"password":12345,"user":"bob"}', '"password":***,"user":"bob"}'),
+    ],
+)
+def test_a_word_goes_on_behind_a_comma_unless_the_next_name_follows(text: str, left: str) -> None:
+    assert masked(text) == left
+
+
 word = st.text("abcXYZ019_.-/+=!#$%*?~|^@:", min_size=6, max_size=30).map(lambda text: "q7" + text)
 quoted = st.text("abcXYZ019_.-/+=!#$%*?~|^@:,;&()[]{} ", min_size=6, max_size=30).map(lambda text: "q7" + text + "7q")
 
@@ -222,6 +239,7 @@ def test_texts_that_only_speak_of_secrets_stay_as_they_are(text: str) -> None:
         (["user", "password", "email"], ["user", "password", "email"]),
         (["password", "email", "phone"], ["password", "email", "phone"]),
         (["x", "--password", X, "--host", "db"], ["x", "--password", "***", "--host", "db"]),
+        (["--password", "-%secret", "-x"], ["--password", "***", "-x"]),
         (["--password", "--force", f"--token={X}"], ["--password", "--force", "--token=***"]),
         (
             {"rawHeaders": ["Host", "a", "Authorization", X, "Accept", "b"]},
