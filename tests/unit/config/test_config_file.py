@@ -177,8 +177,7 @@ def test_a_variable_that_is_not_set_costs_what_needs_it_and_is_named(load: Load)
     settings = load('destinations = ["https://x/${NOWHERE}", "file:///tmp/a"]\n[http_headers]\nX-Key = "${MISSING}"')
     bad, good = settings.destination_tables
     assert str(bad.trouble).partition("/tailrace.toml: ")[2] == (
-        "destinations, first entry: in its url ${NOWHERE} is not set in the environment; "
-        "set it, or write $${...}"
+        "destinations, first entry: in its url ${NOWHERE} is not set in the environment; set it, or write $${...}"
     )
     assert (good.url, good.trouble) == ("file:///tmp/a", None)
     assert settings.http_headers.pairs == ()
