@@ -106,11 +106,20 @@ def test_a_reason_counts_only_where_the_plan_can_explain_it() -> None:
         assert (violations(found) == []) is is_explained
 
 
-def test_what_came_again_may_be_uncounted_only_where_the_agent_may_have_died_before_it_could_count() -> None:
+def test_what_a_killed_process_held_may_be_missing_only_where_it_said_that_nobody_would_count_it() -> None:
     found = evidence((Harm("kill", {"process": "tailrace"}),))
-    found.targets[0].n_repeated = 3
+    row_of(found, received=6, delivered=5)
+    assert any("7 records were acknowledged, but 6 counted" in sentence for sentence in violations(found))
+    found.said.append({"message": "the folder cannot be used: they wait in memory only, and a kill is not counted"})
     assert violations(found) == []
 
+    alive = evidence()
+    alive.said = list(found.said)
+    row_of(alive, received=6, delivered=5)
+    assert violations(alive) != []
+
+
+def test_what_came_again_is_counted() -> None:
     counted = evidence()
     counted.targets[0].n_repeated = 3
     row_of(counted, resentUnconfirmed=3)

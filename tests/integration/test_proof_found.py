@@ -8,7 +8,7 @@ import pytest
 
 from support.namespaces import needs_namespaces
 from support.proof_checks import violations
-from support.proof_plan import Call, Harm, Plan, Weather
+from support.proof_plan import Call, Harm, InSend, Plan, Weather
 from support.proof_run import Authority, Evidence, authority, run_plan
 
 KILL = Harm("kill", {"process": "tailrace"})
@@ -57,3 +57,24 @@ def test_a_sender_that_is_given_up_at_the_end_does_not_make_its_process_one_that
     (target,) = evidence.targets
     assert target.row["dropped"] == {}
     assert evidence.acknowledged == set(target.lines)
+
+
+def test_a_batch_from_disk_that_was_on_its_way_when_its_process_was_killed_counts_as_sent_again(
+    tmp_path: Path, tls: Authority
+) -> None:
+    """The server had taken it, and nobody was left who could hear that."""
+    steps = (
+        call(1),
+        Weather(0, "down"),
+        Call(2, 400, 900, 50, "return"),
+        Weather(0, "fine"),
+        Call(3, 5, 50, 1000, "return", in_send=InSend(0, "kill", "taken", after=10)),
+        call(4),
+        call(5),
+    )
+    small = {"TAILRACE_FLUSH": "continuous", "TAILRACE_QUEUE_MAX_BYTES": "65536", "TAILRACE_END_WAIT_MS": "200"}
+    evidence = proven(Plan(0, ["http"], small, False, False, steps, "well"), tmp_path, tls)
+
+    (target,) = evidence.targets
+    assert evidence.happened["kill in a send, taken"] == 1
+    assert 0 < target.n_repeated <= target.row["resentUnconfirmed"]

@@ -11,6 +11,8 @@ _OF_OURS = (
     "could not be built", "the listener failed", "could not be encoded", "broke",
 )  # fmt: skip
 
+_NOT_COUNTED = "a kill is not counted"
+
 
 def violations(evidence: Evidence) -> list[str]:
     """Empty where everything holds."""
@@ -36,11 +38,19 @@ def _of_target(evidence: Evidence, target: Target) -> Iterator[str]:
             yield "the ledger has no row"
         return
     yield from _of_the_equation(evidence, target)
-    yield from _of_lines(evidence, target)
+    if not _has_no_account(evidence):
+        yield from _of_completeness(evidence, target)
+        yield from _of_lines(evidence, target)
+
+
+def _has_no_account(evidence: Evidence) -> bool:
+    """Whether a process said that its end would not be counted (it found a full disk when it began), and may have been
+    killed. Then there is no sum that could be right."""
+    return evidence.plan.has_resets and any(_NOT_COUNTED in str(line.get("message")) for line in evidence.said)
 
 
 def _of_the_equation(evidence: Evidence, target: Target) -> Iterator[str]:
-    row, plan = target.row, evidence.plan
+    row = target.row
     if row["received"] != account(row):
         yield f"the sum does not hold: {row}"
     if row["held"] and row["held"] != row.get("spooled"):
@@ -48,6 +58,10 @@ def _of_the_equation(evidence: Evidence, target: Target) -> Iterator[str]:
     strange = [reason for reason in row["dropped"] if reason.split(",")[0] not in _explained(evidence)]
     if strange:
         yield f"dropped for {', '.join(strange)}: {row}"
+
+
+def _of_completeness(evidence: Evidence, target: Target) -> Iterator[str]:
+    row, plan = target.row, evidence.plan
     if row["received"] < evidence.n_acknowledged:
         yield f"{evidence.n_acknowledged} records were acknowledged, but {row['received']} counted"
     # each process may have delivered its own account as one more record
@@ -99,8 +113,7 @@ def _of_duplicates(evidence: Evidence, target: Target) -> Iterator[str]:
     if target.conflicts:
         yield f"one key was given to different contents: {target.conflicts[:5]}"
     n_resent = target.row.get("resentUnconfirmed", 0)
-    is_told = target.row and target.kind in ("http", "https") and not evidence.plan.may_kill_at_any_moment
-    if is_told and target.n_repeated > n_resent:
+    if target.row and target.kind in ("http", "https") and target.n_repeated > n_resent:
         yield f"{target.n_repeated} records came again after they had been taken, but {n_resent} are counted as that"
     again = [line for line, n in target.lines.items() if n > 1]
     if again and not evidence.plan.repeats_telemetry:

@@ -105,13 +105,6 @@ class Plan:
         return {step.name for step in (*self.steps, *within) if isinstance(step, Weather)}
 
     @property
-    def may_kill_at_any_moment(self) -> bool:
-        """Whether the agent is killed elsewhere than in the middle of a request, where it has booked all before it."""
-        return self.ends == "killed" or any(
-            harm.what == "kill" and harm.options.get("process") == "tailrace" for harm in self.harms
-        )
-
-    @property
     def has_resets(self) -> bool:
         """Whether a process of the agent may end before the environment does."""
         is_killed = any(harm.what == "kill" for harm in self.harms) or self.ends == "killed"

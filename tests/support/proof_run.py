@@ -350,7 +350,7 @@ def _closed(row: CarriedRow) -> dict[str, object]:
     return {
         "received": row.received, "delivered": row.delivered, "held": 0, "filtered": row.filtered,
         "sampled": row.sampled, "rejected": sum(row.rejected.values()), "dropped": dropped,
-        "deadLettered": row.dead_lettered, "takenOver": row.taken_over,
+        "deadLettered": row.dead_lettered, "resentUnconfirmed": row.resent_unconfirmed, "takenOver": row.taken_over,
     }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ class ProofSink:
     `objects` are the bodies by key; `conflicts` the keys under which a POST brought something else than before.
     `weather` is what happens to the requests that come now (`proof_plan.WEATHERS`); ``down`` refuses connections.
     `retry_after` is what it asks for while it is ``unavailable``. `n_repeated` counts records that came again after
-    they had been taken; not those of requests that `catch` stopped.
+    they had been taken, once the next request over the same connection says that the agent knows.
     """
 
     def __init__(
@@ -73,12 +73,13 @@ class ProofSink:
         objects = dict(self.objects)  # a request of a process that was killed may still be read
         return [(key, json.loads(line)) for key, body in objects.items() for line in body.splitlines()]
 
-    def keep(self, key: str, body: bytes, is_put: bool, was_caught: bool) -> None:
-        if key in self.objects and not is_put and not was_caught:
-            self.n_repeated += len(body.splitlines())
-        if not is_put and self.objects.get(key, body) != body:
+    def keep(self, key: str, body: bytes, is_put: bool) -> bool:
+        """Whether it was here before."""
+        before = self.objects.get(key)
+        if before is not None and not is_put and before != body:
             self.conflicts.append(key)
         self.objects[key] = body
+        return before is not None
 
     def catch(self, after: int = 0) -> None:
         """Let a request stop in its middle until `let_go`: the next one, or that after so many others."""
@@ -96,16 +97,16 @@ class ProofSink:
             self._trap = "cut" if cut and self._trap == "full" else ""
             self._changed.notify_all()
 
-    def pass_trap(self) -> tuple[bool, bool]:
-        """Whether this request was caught, and whether it was cut."""
+    def is_cut(self) -> bool:
+        """Whether this request was caught, and is cut now."""
         with self._changed:
             self._n_pass -= 1
             if self._trap != "set" or self._n_pass >= 0:
-                return False, False
+                return False
             self._trap = "full"
             self._changed.wait_for(lambda: self._trap != "full", HANG_LIMIT_S)
             was_cut, self._trap = self._trap == "cut", ""
-            return True, was_cut
+            return was_cut
 
     def wait_for_change(self) -> None:
         """As long as the weather lasts, but not for ever."""
@@ -172,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     timeout = 20
     server: _Server
-    _was_caught = False
+    _n_repeated = 0  # in the request before this one
 
     def setup(self) -> None:
         context = self.server.sink.tls()
@@ -195,6 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self, key: str, is_put: bool) -> None:
         sink = self.server.sink
         mood = sink.mood()
+        sink.n_repeated += self._n_repeated
+        self._n_repeated = 0
         body = self._read(mood)
         if body is None:
             return self._reset()
@@ -203,8 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
         status = _STATUSES.get(mood, 200)
         if status == 200 and key not in sink.objects:
             status = _about_content(mood, body)
-        if status == 200:
-            sink.keep(key, body, is_put, self._was_caught)
+        if status == 200 and sink.keep(key, body, is_put) and not is_put:
+            self._n_repeated = len(body.splitlines())
         if mood == "half-said":
             self.wfile.write(b"HTTP/1.1 2")
         if mood in ("forgetful", "half-said"):
@@ -217,8 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
         if mood in ("cutting", "down", "gone"):
             return None
         body = self.rfile.read(length // 2)
-        self._was_caught, was_cut = self.server.sink.pass_trap()
-        if was_cut or mood == "half-read":
+        if self.server.sink.is_cut() or mood == "half-read":
             return None
         body += self.rfile.read(length - len(body))
         if mood == "hanging":
