@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.destinations._shared import RequestLimits, ndjson_body, ndjson_line
-from tailrace.pipeline.messages import DELIVERED, REJECTED, Outcome, StreamRequest
+from tailrace.pipeline.messages import DELIVERED, PARTIAL, REJECTED, Outcome, StreamRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class StdoutDestination:
         return StreamRequest(ndjson_body(batch))
 
     def classify(self, reply: Reply) -> Outcome:
+        """A pipe that is full or closed, a disk that is full: the first lines may be out, and go out no second time."""
+        if reply.status == 206:
+            lines = reply.headers.get("lines", "")
+            first = int(lines) if lines.isascii() and lines.isdigit() else 0
+            return Outcome(PARTIAL, reply.headers.get("reason", ""), again=range(first, _LIMITS.max_records))
         return Outcome(DELIVERED) if reply.status == 200 else Outcome(REJECTED, f"status {reply.status}")
 
     def health_request(self, wall_s: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import posix
 
-from tailrace.errors import ConnectError, NoReplyError
+from tailrace.errors import ConnectError
 from tailrace.pipeline.messages import Reply
 
 TYPE_CHECKING = False
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 _FOLDER_MODE = 0o755
 _FILE_MODE = 0o644
 _STDOUT = 1
+_LINE_BREAK = 0x0A
 # The kernel mixes long writes of two threads: whoever writes to standard output holds this.
 _stdout_lock = _thread.allocate_lock()
+# Descriptors whose last line was written in part. What comes next begins a line of its own.
+_torn: set[int] = set()
 
 
 class FileTransport:
@@ -90,16 +93,16 @@ class StreamTransport:
         timeout_s: float,
         on_written: Callable[[], None] | None = None,
     ) -> Reply:
-        """Status 200, `ConnectError` when nothing was written, `NoReplyError` after a part."""
-        written = 0
-        try:
-            with _stdout_lock:
-                while written < len(request.body):
-                    written += posix.write(self._descriptor, request.body[written:])
-        except OSError as error:
-            reason = f"standard output: {posix.strerror(error.errno or 0).lower()}"
-            raise (NoReplyError(reason) if written else ConnectError(reason)) from error
-        return Reply(200)
+        """Status 200, or `ConnectError` when nothing was written. After a part 206: the header `lines` says how many
+        whole lines that were, `reason` why it was not all. What is left of a line is never continued."""
+        with _stdout_lock:
+            written, error = _write_lines(self._descriptor, request.body)
+        if error is None:
+            return Reply(200)
+        reason = f"standard output: {posix.strerror(error.errno or 0).lower()}"
+        if not written:
+            raise ConnectError(reason) from error
+        return Reply(206, {"lines": str(request.body.count(b"\n", 0, written)), "reason": reason})
 
     def close(self) -> None:
         """The standard output is not ours to close."""
@@ -107,12 +110,24 @@ class StreamTransport:
 
 def write_standard_output(data: bytes) -> None:
     """Write all of `data`, past every buffer. Where nobody reads it there is nothing left to do."""
+    with _stdout_lock:
+        _write_lines(_STDOUT, data)
+
+
+def _write_lines(descriptor: int, data: bytes) -> tuple[int, OSError | None]:
+    """How many bytes of `data` got out, and what stopped the rest. The caller has the lock."""
+    written = 0
     try:
-        with _stdout_lock:
-            while data:
-                data = data[posix.write(_STDOUT, data) :]
-    except OSError:
-        return
+        if descriptor in _torn:
+            posix.write(descriptor, b"\n")
+            _torn.discard(descriptor)
+        while written < len(data):
+            written += posix.write(descriptor, data[written:] if written else data)
+    except OSError as error:
+        if written and data[written - 1] != _LINE_BREAK:
+            _torn.add(descriptor)
+        return written, error
+    return written, None
 
 
 def _folder_of(path: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.errors import ConnectError, NoReplyError
+from tailrace.errors import ConnectError
 from tailrace.pipeline.messages import FileRequest, StreamRequest
 from tailrace.pipeline.wire.local_transport import FileTransport, StreamTransport
 
@@ -114,12 +114,24 @@ def test_a_stream_gets_everything_in_one_go() -> None:
         os.close(writing)
 
 
-def test_a_stream_that_ends_in_the_middle_leaves_the_outcome_unknown() -> None:
+def test_of_a_stream_that_ends_in_the_middle_the_whole_lines_are_known_and_the_torn_one_is_not_continued() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     try:
-        with pytest.raises(NoReplyError, match=r"^standard output: "):
-            StreamTransport(writing).send(StreamRequest(b"x" * 10_000_000), 1.0)
+        transport = StreamTransport(writing)
+        body = b"".join(b"%06d\n" % n for n in range(100_000))
+        room = os.write(writing, b"." * 10_000_000)
+        os.read(reading, room)
+        os.write(writing, b"." * (room - 9000) + b"\n")  # a page or two are left, no multiple of seven bytes
+        reply = transport.send(StreamRequest(body), 1.0)
+        assert reply.status == 206
+        assert reply.headers["reason"].startswith("standard output: ")
+        first = os.read(reading, 10_000_000).split(b"\n")[1:]
+        assert int(reply.headers["lines"]) == len(first) - 1
+        assert body.startswith(b"\n".join(first))
+        assert transport.send(StreamRequest(b"again\n"), 1.0).status == 200
+        assert os.read(reading, 100) == b"\nagain\n"
+        assert first[-1]  # torn
     finally:
         os.close(reading)
     with pytest.raises(ConnectError, match=r"^standard output: broken pipe$"):
