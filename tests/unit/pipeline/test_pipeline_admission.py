@@ -225,3 +225,15 @@ def test_a_destination_that_is_closed_refuses_nothing() -> None:
     fill(rig)
     rig.exporter.close(rig.clock.monotonic_s())
     assert words(fanout.make_room(8)) == words(ROOM)
+
+
+def test_an_open_batch_does_not_wait_for_its_age_while_somebody_waits_for_room() -> None:
+    settings = SenderSettings(queue_max_bytes=100, batch_max_age_s=1000.0)
+    rig = Rig(FakeDestination(), FakeTransport(), Ledger(), SystemClock(), settings)
+    fanout = Fanout([rig.exporter], rig.ledger, rig.clock)
+    with rig.running():
+        rig.offer(1, 2)
+        until_s = rig.soon
+        while not fanout.make_room(90).is_enough:
+            assert rig.clock.monotonic_s() < until_s
+        assert rig.counts().delivered == 2

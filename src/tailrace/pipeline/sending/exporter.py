@@ -162,7 +162,10 @@ class Exporter:
         """Whether there is room in memory for records of `n_bytes` in all, after what can be put on disk was put there.
         Once it is closed that does not matter any more."""
         with self._monitor:
-            return self._sender.closed or self._sender.make_room(n_bytes)
+            has_room = self._sender.closed or self._sender.make_room(n_bytes)
+            if not has_room:
+                self._monitor.notify_all()
+            return has_room
 
     # -- the lifecycle's side
 

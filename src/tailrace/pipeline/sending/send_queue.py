@@ -100,6 +100,7 @@ class SendQueue:
         is room for records of any size."""
         while not self._fits(n_bytes):
             if not self._shelve_newest():
+                self.flush()  # what is held makes room once it is delivered: none of it waits to fill a batch
                 return False
         return True
 
