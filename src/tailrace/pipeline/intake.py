@@ -8,6 +8,7 @@ the records still, sends them again.
 from __future__ import annotations
 
 from tailrace.pipeline.ledger import ALL_FULL, CLOSED, INTAKE_FULL
+from tailrace.pipeline.record_count import record_count
 from tailrace.pipeline.sync import Monitor
 
 TYPE_CHECKING = False
@@ -33,8 +34,6 @@ HOLD_S = 1.0
 EARNED_BACK = 0.1
 # How often it looks whether a destination has got room.
 _LOOK_S = 0.05
-_EVENT = b'{"time":"'
-_NESTED = b':{"time":"'
 
 
 class Oversized:
@@ -75,7 +74,7 @@ class Body:
         self.content = content
         self.promised: Sequence[Exporter] = ()
         self.n_bytes = len(content) if isinstance(content, bytes) else 0
-        self.n_records = estimated_records(content)
+        self.n_records = record_count(content)
         self.n_encoded_bytes = self.n_bytes + self.n_records * ADDED_BYTES if self.n_bytes else 0
 
 
@@ -215,10 +214,3 @@ class Intake:
             self._diagnostics("warn", message, reason=obstacle)
         elif obstacle is None and refused:
             self._diagnostics("info", "telemetry is taken again", refusedPosts=refused)
-
-
-def estimated_records(content: bytes | Oversized) -> int:
-    """How many records a telemetry body holds, to go by until it is split; at least one."""
-    if not isinstance(content, bytes):
-        return 1
-    return max(1, content.count(_EVENT) - content.count(_NESTED))

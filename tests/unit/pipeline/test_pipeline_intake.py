@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 
 from tailrace.clock import ManualClock, SystemClock
-from tailrace.pipeline.intake import Intake, Oversized, estimated_records
+from tailrace.pipeline.intake import Intake, Oversized
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.progress import LOSS_QUIET_S, Progress
 
@@ -70,13 +70,6 @@ def test_a_closed_intake_refuses_and_lets_everybody_go() -> None:
     assert ended == [None]
     assert not intake.admit(b"x")
     assert ledger.snapshot()["refused"].rejected == 1
-
-
-def test_the_estimate_is_of_events_not_of_what_they_hold() -> None:
-    assert estimated_records(b'[{"time":"1"},{"time":"2"}]') == 2
-    assert estimated_records(b'[{"time":"1","record":"{\\"time\\":\\"9\\"}"}]') == 1
-    assert estimated_records(b'[{"time":"1","record":{"time":"9"}}]') == 1
-    assert estimated_records(b"[]") == 1
 
 
 def test_waiting_for_an_invocation_ends_when_it_is_done() -> None:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 class Account:
     """Safe from any thread. A file that cannot be written is said once, and costs nothing but the count.
 
-    How many records a body holds is known when it is split, which is after its acknowledgement. Until then they are
-    estimated.
+    How many records a body holds is known when it is split, which is after its acknowledgement. Until then they count
+    as its text has it.
     """
 
     __slots__ = (
+        "_counts",
         "_diagnostics",
-        "_estimates",
         "_failed",
         "_file",
         "_is_closed",
@@ -35,24 +35,24 @@ class Account:
         self._file = file
         self._diagnostics = diagnostics
         self._lock = _thread.allocate_lock()
-        self._estimates: list[int] = []
+        self._counts: list[int] = []
         self._pending = 0
         self._processed = 0
         self._failed = False
         self._is_closed = False
 
     def admitted(self, n: int) -> None:
-        """A body of `n` records, estimated, is in memory and about to be acknowledged."""
+        """A body of `n` records is in memory and about to be acknowledged."""
         with self._lock:
-            self._estimates.append(n)
+            self._counts.append(n)
             self._pending += n
             self._acknowledge()
 
     def processed(self, n_records: int) -> None:
         """The first of the bodies that were admitted is processed; `n_records` have come in by all that were."""
         with self._lock:
-            if self._estimates:
-                self._pending -= self._estimates.pop(0)
+            if self._counts:
+                self._pending -= self._counts.pop(0)
             self._processed = n_records
             self._write()
             self._acknowledge()
