@@ -55,6 +55,7 @@ NOT_BEFORE_THEY_ARE_NEEDED = {
     "tailrace.pipeline.dead_letters.writer",
     "tailrace.pipeline.last_flush",
     "tailrace.pipeline.routing",
+    "tailrace.pipeline.sending.refusals",
     "tailrace.pipeline.sending.remains",
     "tailrace.pipeline.spooling.spool",
     "tailrace.processors.filters",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.sealed import Sealed
     from tailrace.pipeline.sending.batcher import Entry
     from tailrace.pipeline.sending.cutting import Truncate
+    from tailrace.pipeline.sending.refusals import Refusals
     from tailrace.pipeline.sending.settings import SenderSettings
     from tailrace.pipeline.spooling.carried_row import CarriedRow
     from tailrace.pipeline.spooling.shelf import Shelf
@@ -82,7 +83,12 @@ class Sender(SendQueue):
         self._undeliverable = lost = Undeliverable(row, limits, bury)
         self._cutting = Cutting(row, limits, truncate, said)
         self._setbacks = Setbacks(row, self, self.availability, settings, said, lost)
-        self._outcomes = Outcomes(row, self, self._setbacks, self._cutting, lost, said)
+        self._outcomes = Outcomes(row, self, self._setbacks, said, self._make_refusals)
+
+    def _make_refusals(self) -> Refusals:
+        from tailrace.pipeline.sending.refusals import Refusals
+
+        return Refusals(self._row, self, self._setbacks, self._cutting, self._undeliverable, self._said)
 
     # -- facts from the worker and the lifecycle
 
