@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from support.pipeline_fakes import RESOURCE, FakeLimits, FakeTransport, Rig, Told
-from tailrace.clock import ManualClock
+from support.pipeline_fakes import LIMIT_S, RESOURCE, FakeLimits, FakeTransport, Rig, Told
+from tailrace.clock import ManualClock, SystemClock
 from tailrace.errors import ConnectError
+from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, PARTIAL, RETRY, Outcome
 from tailrace.pipeline.sending.batcher import Entry
+from tailrace.pipeline.sending.breaker import Breaker
 from tailrace.pipeline.sending.notices import Notice
 from tailrace.pipeline.sending.sender import Sender
 from tailrace.pipeline.sending.settings import SenderSettings
@@ -126,3 +128,29 @@ def test_the_thread_tells_the_age_by_the_wall_clock() -> None:
         ("warn", 2, 5.0),
         ("info", 0, None),
     ]
+
+
+def test_an_invocation_wakes_the_thread_of_a_destination_that_is_down_and_waits_for_nothing() -> None:
+    def breaker() -> Breaker:
+        return Breaker(threshold=1, first_pause_s=1e6, max_pause_s=1e6, invoked_pause_s=0.0)
+
+    rig = Rig(
+        transport=FakeTransport([ConnectError("refused")]),
+        clock=SystemClock(),
+        settings=SenderSettings(breaker=breaker),
+    )
+    fanout = Fanout([rig.exporter], rig.ledger, rig.clock)
+    rig.offer(1, 1)
+    rig.exporter.request_flush()
+    with rig.running():
+        assert not rig.exporter.wait_drained(rig.soon)
+        assert rig.counts().delivered == 0
+        rig.transport.gate.clear()
+        rig.transport.entered.clear()
+        fanout.hurry_from(rig.soon)
+        assert rig.transport.entered.wait(LIMIT_S)
+        assert not rig.exporter.wait_drained(rig.soon)  # it is on its way, and nobody waits for it
+        rig.transport.gate.set()
+        while not rig.exporter.is_up:
+            rig.exporter.wait_drained(rig.soon)
+        assert rig.counts().delivered == 1
