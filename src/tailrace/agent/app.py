@@ -12,6 +12,7 @@ from tailrace.agent.lifecycle import (
     Flush,
     event_of,
 )
+from tailrace.pipeline.ledger import SHUTDOWN
 from tailrace.protocol.jsontext import loads
 
 TYPE_CHECKING = False
@@ -160,10 +161,11 @@ class App:
             self._tell(lambda export: export.offer_record())
             self._fanout.close(until_s, keep)
         finally:
-            if self._account is not None:
-                self._account.close()
             self._tell(lambda export: export.write_metrics())
-            self._diagnostics.last_line(self._ledger.line_object())
+            account = self._account
+            if account is not None:
+                account.note()  # as far as a process that is killed now got; its line is still to come
+            self._diagnostics.last_line(self._ledger.line_object(), None if account is None else account.close)
 
     def _tell(self, tell: Callable[[LedgerExport], None]) -> None:
         """Let the ledger be exported, where that is asked for. It must not cost what it is about."""
@@ -177,9 +179,13 @@ class App:
     def _stop_receiving(self, until_s: float) -> None:
         if self._listener is not None:
             self._listener.stop()
-            self._listener.wait_stopped(CONNECTIONS_END_S)
+            self._listener.wait_stopped(self._clock, self._clock.monotonic_s() + CONNECTIONS_END_S)
         self._intake.close()
-        self._progress.wait_quiet(max(0.0, until_s - self._clock.monotonic_s()))
+        if not self._progress.wait_quiet(max(0.0, until_s - self._clock.monotonic_s())):
+            n_lost = self._fanout.give_up_on(self._intake.admitted_records)
+            if n_lost:
+                message = "telemetry could not be processed before the end and is lost"
+                self._diagnostics("error", message, reason=SHUTDOWN, droppedRecords=n_lost)
 
 
 def _decoded(body: bytes) -> object:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tailrace.clock import Clock
 
+    WriteLast = Callable[[bytes, Callable[[], None] | None], None]
+
 LOG_TYPE = "tailrace.log"
 REPEAT_AFTER_S = 60.0
 MAX_KNOWN = 128
@@ -34,10 +36,10 @@ class Diagnostics:
         self,
         write: Callable[[bytes], None],
         clock: Clock,
-        write_last: Callable[[bytes], None] | None = None,
+        write_last: WriteLast | None = None,
     ) -> None:
         self._write = write
-        self._write_last = write_last or write
+        self._write_last = write_last
         self._clock = clock
         self._lock = _thread.allocate_lock()
         self._known: dict[tuple[str, str], _Said] = {}
@@ -56,11 +58,17 @@ class Diagnostics:
             line.update({name: _shortened(value) for name, value in fields.items()})
             self._write(as_line(line))
 
-    def last_line(self, line: dict[str, object]) -> None:
-        """Write `line`, and nothing after it, whoever else still has something to say."""
+    def last_line(self, line: dict[str, object], before: Callable[[], None] | None = None) -> None:
+        """Write `line`, and nothing after it, whoever else still has something to say. `before` is called right before
+        it gets out."""
         with self._lock:
             self._silent = True
-            self._write_last(as_line(line))
+            if self._write_last is not None:
+                self._write_last(as_line(line), before)
+                return
+            if before is not None:
+                before()
+            self._write(as_line(line))
 
     def _admit(self, key: tuple[str, str]) -> int | None:
         """How often it was left out since it was last said; None: leave it out now, too."""

@@ -21,7 +21,7 @@ LAST_WAIT_S = 0.15
 class LineOutput:
     """Hands whole lines to `write` on a thread of its own, which is started with the first of them."""
 
-    __slots__ = ("_clock", "_lines", "_monitor", "_started", "_waiting_bytes", "_write")
+    __slots__ = ("_before_last", "_clock", "_last", "_lines", "_monitor", "_started", "_waiting_bytes", "_write")
 
     def __init__(self, write: Callable[[bytes], None], clock: Clock) -> None:
         self._write = write
@@ -30,25 +30,31 @@ class LineOutput:
         self._lines: list[bytes] = []
         self._waiting_bytes = 0
         self._started = False
+        self._last: bytes | None = None
+        self._before_last: Callable[[], None] | None = None
 
     def put(self, line: bytes) -> None:
         """Take `line` in, unless too much waits already. Never blocks."""
         with self._monitor:
-            if self._waiting_bytes + len(line) > MAX_WAITING_BYTES:
-                return
-            self._lines.append(line)
-            self._waiting_bytes += len(line)
-            self._monitor.notify_all()
-            started, self._started = self._started, True
-        if not started:
-            _thread.start_new_thread(self._run, ())
+            if self._waiting_bytes + len(line) <= MAX_WAITING_BYTES:
+                self._take(line)
 
-    def put_last(self, line: bytes) -> None:
-        """The same for the last line before the process leaves: wait a little for all of them to get out."""
-        self.put(line)
+    def put_last(self, line: bytes, before: Callable[[], None] | None = None) -> None:
+        """The last line before the process leaves, however much waits: take it in, and wait a little for all of them to
+        get out. `before` is called right before it is written, and not at all where it never is."""
         with self._monitor:
+            self._last, self._before_last = line, before
+            self._take(line)
             deadline_s = self._clock.monotonic_s() + LAST_WAIT_S
             self._monitor.wait_until(lambda: not self._lines, self._clock, deadline_s)
+
+    def _take(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._waiting_bytes += len(line)
+        self._monitor.notify_all()
+        if not self._started:
+            self._started = True
+            _thread.start_new_thread(self._run, ())
 
     def _run(self) -> None:
         while True:
@@ -56,6 +62,8 @@ class LineOutput:
                 while not self._lines:
                     self._monitor.wait()
                 line = self._lines[0]
+            if line is self._last and self._before_last is not None:
+                self._before_last()
             self._write(line)
             with self._monitor:
                 del self._lines[0]

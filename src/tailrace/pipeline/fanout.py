@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tailrace.pipeline.ledger import BAD_CONFIGURATION, NO_DESTINATION, NO_DESTINATION_ROW
+import _thread
+
+from tailrace.pipeline.ledger import BAD_CONFIGURATION, NO_DESTINATION, NO_DESTINATION_ROW, SHUTDOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class Fanout:
         "_clock",
         "_dead_letters",
         "_exporters",
+        "_is_over",
+        "_lock",
         "_nowhere",
         "_routing",
         "_rows",
@@ -65,6 +69,8 @@ class Fanout:
             self._routing = Routing(exporters, routes)
         self._dead_letters = dead_letters
         self._clock = clock
+        self._lock = _thread.allocate_lock()
+        self._is_over = False
         self.received = 0  # records that came in here, ever
         self._exporters = list(exporters)
         self._unusable = list(unusable)
@@ -116,7 +122,12 @@ class Fanout:
 
     def offer(self, records: Sequence[Record], promised: Sequence[Exporter] = ()) -> None:
         """`promised` are those that have room for these records, whatever they come to; see `Room`."""
-        self.received += len(records)
+        with self._lock:
+            if not self._is_over:
+                self.received += len(records)
+                self._offer(records, promised)
+
+    def _offer(self, records: Sequence[Record], promised: Sequence[Exporter]) -> None:
         parts = None if self._routing is None else self._routing.divided(records)
         for place, exporter in enumerate(self._exporters):
             taken = records if parts is None else parts[place]
@@ -141,17 +152,34 @@ class Fanout:
 
     def filter(self, n: int = 1) -> None:
         """`n` records came in that no destination gets."""
-        self.received += n
-        for row in self._rows:
-            row.receive(n)
-            row.filter(n)
+        with self._lock:
+            if not self._is_over:
+                self.received += n
+                for row in self._rows:
+                    row.receive(n)
+                    row.filter(n)
 
     def drop(self, n: int, reason: str) -> None:
         """`n` records came in and are lost before any destination saw them."""
+        with self._lock:
+            if not self._is_over:
+                self._drop(n, reason)
+
+    def _drop(self, n: int, reason: str) -> None:
         self.received += n
         for row in self._rows:
             row.receive(n)
             row.drop(n, reason)
+
+    def give_up_on(self, n_admitted: int) -> int:
+        """The worker has no more time: what of the first `n_admitted` records it has not brought here by now is lost.
+        What it brings later was counted by that. Returns how many records these are."""
+        with self._lock:
+            n_lost = max(0, n_admitted - self.received)
+            if n_lost:
+                self._drop(n_lost, SHUTDOWN)
+            self._is_over = True
+            return n_lost
 
     # -- the lifecycle's side
 

@@ -101,6 +101,7 @@ class Intake:
         "_progress",
         "_refused",
         "_waiting_bytes",
+        "admitted_records",
     )
 
     def __init__(
@@ -129,6 +130,7 @@ class Intake:
         self._in_work: Body | None = None
         self._refused = 0  # posts, since the last one that got in
         self._closed = False
+        self.admitted_records = 0  # ever
 
     def admit(self, content: bytes | Oversized) -> bool:
         """True when it is in memory and will be processed.
@@ -143,6 +145,7 @@ class Intake:
             if obstacle is None:
                 if self._account is not None:
                     self._account.admitted(body.n_records)
+                self.admitted_records += body.n_records
                 self._bodies.append(body)
                 self._waiting_bytes += body.n_bytes
                 self._encoded_bytes += body.n_encoded_bytes

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tailrace.clock import Clock
     from tailrace.pipeline.intake import Intake
     from tailrace.pipeline.wire.http1 import Body, Head
 
@@ -69,13 +70,10 @@ class TelemetryListener:
             for sock in (self._sock, *self._connections):
                 _shut(sock)
 
-    def wait_stopped(self, timeout_s: float) -> bool:
-        """After `stop`: whether all connections' threads have ended within `timeout_s`."""
+    def wait_stopped(self, clock: Clock, deadline_s: float) -> bool:
+        """After `stop`: whether all connections' threads have ended by `deadline_s` of `clock`."""
         with self._monitor:
-            while self._connections:
-                if not self._monitor.wait(timeout_s):
-                    return False
-            return True
+            return self._monitor.wait_until(lambda: not self._connections, clock, deadline_s)
 
     def _accept(self) -> None:
         try:
@@ -92,7 +90,14 @@ class TelemetryListener:
                 sock.close()
                 return
             self._connections.add(sock)
-        self._spawn(lambda: self._run_connection(sock))
+        try:
+            self._spawn(lambda: self._run_connection(sock))
+        except RuntimeError:
+            # no thread to be had, which passes: the peer tries again
+            with self._monitor:
+                self._connections.discard(sock)
+                sock.close()
+                self._monitor.wait(_PAUSE_AFTER_ERROR_S)
 
     def _run_connection(self, sock: _socket.socket) -> None:
         try:

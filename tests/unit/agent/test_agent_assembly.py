@@ -209,3 +209,28 @@ def test_a_gap_in_either_clock_means_that_connections_are_not_trusted() -> None:
         app.handle_event(b'{"eventType":"INVOKE","requestId":"r","deadlineMs":99999999999999}')
         seen.append(fanout.thaws)
     assert seen == [0, 0, 1, 2, 2, 2]
+
+
+class Stuck(Progress):
+    """The worker never comes to an end."""
+
+    __slots__ = ()
+
+    def wait_quiet(self, timeout_s: float, settle_s: float = 0.0, since_s: float | None = None) -> bool:
+        return False
+
+
+def test_what_the_worker_has_no_time_for_at_the_end_is_lost_by_name_and_counted_once() -> None:
+    output, clock, ledger = Output(), SystemClock(), Ledger()
+    progress = Stuck(clock)
+    intake = Intake(ledger, progress, clock)
+    fanout = Fanout([], ledger, clock)
+    for n in (3, 4):
+        assert intake.admit(b"[" + b",".join([b'{"time":"1"}'] * n) + b"]")
+    fanout.drop(3, "no_destination")  # the first body was processed
+    app_of(output, intake=intake, fanout=fanout, progress=progress, ledger=ledger).close(clock.monotonic_s())
+    fanout.drop(4, "no_destination")  # too late
+    row = output.lines()[-1]["none"]
+    assert (row["received"], row["dropped"]) == (7, {"no_destination": 3, "shutdown": 4})
+    assert ledger.snapshot()["none"].received == 7
+    assert output.lines()[0]["droppedRecords"] == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from tailrace.agent.output import MAX_WAITING_BYTES, LineOutput
-from tailrace.clock import SystemClock
+from tailrace.clock import ManualClock, SystemClock
 
 LIMIT_S = 20.0
 
@@ -18,7 +18,8 @@ class Reader:
         self.gate = threading.Event()
         if is_reading:
             self.gate.set()
-        self.output = LineOutput(self.write, SystemClock())
+        # time does not run out for a reader that reads
+        self.output = LineOutput(self.write, ManualClock() if is_reading else SystemClock())
 
     def write(self, line: bytes) -> None:
         assert self.gate.wait(LIMIT_S)
@@ -42,5 +43,19 @@ def test_without_a_reader_nobody_waits_and_memory_is_bounded() -> None:
     assert reader.lines == []
     reader.gate.set()
     reader.output.put_last(b"later\n")
-    assert reader.lines[0] == line
+    assert (reader.lines[0], reader.lines[-1]) == (line, b"later\n")
     assert len(b"".join(reader.lines)) <= MAX_WAITING_BYTES + len(line)
+
+
+def test_whoever_must_know_of_the_last_line_is_told_right_before_it_gets_out_and_not_where_it_never_does() -> None:
+    told: list[int] = []
+    reader = Reader()
+    reader.output.put(b"first\n")
+    reader.output.put_last(b"last\n", lambda: told.append(len(reader.lines)))
+    assert told == [1]
+
+    stuck = Reader(is_reading=False)
+    stuck.output.put(b"first\n")
+    stuck.output.put_last(b"last\n", lambda: told.append(-1))
+    assert told == [1]
+    stuck.gate.set()

@@ -39,7 +39,7 @@ class Bench:
         self.listener.stop()
         self.thread.join(LIMIT_S)
         assert not self.thread.is_alive()
-        assert self.listener.wait_stopped(LIMIT_S)
+        assert self.listener.wait_stopped(SystemClock(), SystemClock().monotonic_s() + LIMIT_S)
 
     def take(self) -> bytes | Oversized:
         body = self.intake.take()
@@ -271,3 +271,27 @@ def test_bodies_arrive_whole_however_the_wire_cuts_them(bodies: list[tuple[bytes
         assert read(sock, len(bodies) * len(OK)) == len(bodies) * OK
     assert bench.taken() == [body for body, _ in bodies]
     bench.stop()
+
+
+def test_where_no_thread_is_to_be_had_a_connection_is_closed_and_the_next_one_is_served() -> None:
+    ledger, clock = Ledger(), SystemClock()
+    intake = Intake(ledger, Progress(clock), clock)
+    failures = [RuntimeError("can't start new thread")]
+
+    def spawn(run: Callable[[], None]) -> None:
+        if failures:
+            raise failures.pop()
+        threading.Thread(target=run).start()
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    address = listening.getsockname()
+    listener = TelemetryListener(_socket.socket(fileno=listening.detach()), intake, spawn)
+    serving = threading.Thread(target=listener.serve)
+    serving.start()
+    with socket.create_connection(address, LIMIT_S) as first:
+        assert first.recv(1) == b""
+    with socket.create_connection(address, LIMIT_S) as second:
+        assert ask(second, post(b"[1]")) == OK
+    listener.stop()
+    serving.join(LIMIT_S)
+    assert listener.wait_stopped(clock, clock.monotonic_s() + LIMIT_S)
