@@ -293,11 +293,12 @@ def second_thread(fast: FastStart) -> None:
 
 
 def wait_for_termination(fast: FastStart) -> None:
-    """When the signal to leave comes deliver what is held, write the ledger, and leave."""
+    """When the signal to leave comes deliver what is held, write the ledger, and leave. An extension that leaves is a
+    reset: the environment goes on with another process, which finds what lies on disk."""
     _signal.sigwait((_signal.SIGTERM,))
     try:
         if fast.app is not None:
-            fast.app.close(time.monotonic() + TERMINATION_S)
+            fast.app.close(time.monotonic() + TERMINATION_S, keep=True)
     finally:
         posix._exit(TERMINATED)
 
