@@ -15,6 +15,7 @@ from tailrace.pipeline.identity import content_checksum
 from tailrace.pipeline.messages import Outcome
 from tailrace.pipeline.sending.retry import Backoff
 from tailrace.replay.envelope import Envelope
+from tailrace.replay.pieces import Piece, next_piece
 from tailrace.replay.state import Confirmations
 from tailrace.replay.targets import Target
 
@@ -47,7 +48,8 @@ class Delivery:
 class Courier:
     """Sends, repeats what may pass, halves what is too large or holds a record that is refused.
 
-    Whatever is taken is confirmed at once, so that after an interruption no part of an envelope goes out again.
+    Whatever is taken is confirmed at once, and whatever is cut is noted before its halves go out: after an interruption
+    at most the one request whose answer nobody heard goes out again, as it was.
     `sleep` waits so many seconds, `draw` is random from 0 up to 1.
     """
 
@@ -65,17 +67,31 @@ class Courier:
     def deliver(self, envelope: Envelope, target: Target) -> Delivery:
         """What is not confirmed yet. Raises `StateError`."""
         delivery = Delivery()
-        taken = self._confirmed.taken(envelope.key, target.name)
-        left = [place for place in range(envelope.n_records) if place not in taken]
-        waiting = [left] if left else []
-        while waiting and not delivery.stopped:
-            waiting = [*self._settle(waiting.pop(0), envelope, target, delivery), *waiting]
+        settled = set(self._confirmed.taken(envelope.key, target.name))
+        waiting = [] if self.is_delivered(envelope, target) else [Piece(0, envelope.n_records)]
+        while not delivery.stopped:
+            piece = next_piece(waiting, settled, lambda one: self._confirmed.is_cut(envelope.key, target.name, one))
+            if piece is None:
+                break
+            if settled.isdisjoint(piece.places):
+                settled.update(self._settle(piece, envelope, target, delivery))
+            if not settled.issuperset(piece.places):
+                waiting.insert(0, piece)
+                self._cut(piece, envelope, target, delivery)
         if not (delivery.stopped or delivery.refused or self.is_delivered(envelope, target)):
             self._confirmed.confirm(envelope.key, target.name, None)
         return delivery
 
-    def _settle(self, places: Places, envelope: Envelope, target: Target, delivery: Delivery) -> list[list[int]]:
-        """One request up to an outcome; what is left of it to be sent."""
+    def _cut(self, piece: Piece, envelope: Envelope, target: Target, delivery: Delivery) -> None:
+        """Before a half goes out it is noted that the whole never will: who is killed in between would send the whole
+        again, and what the destination took of it a second time under another name."""
+        if not delivery.stopped:
+            self._confirmed.cut(envelope.key, target.name, piece)
+
+    def _settle(self, piece: Piece, envelope: Envelope, target: Target, delivery: Delivery) -> Places:
+        """One request up to an outcome; the places of the records that have theirs now. What is left is to be sent in
+        halves, unless the destination has stopped."""
+        places = piece.places
         batch = part(envelope.batch, places)
         outcome = self._send(batch, resource_for(envelope, batch, target.name), target)
         if outcome.kind == messages.PARTIAL:
@@ -83,29 +99,28 @@ class Courier:
         if outcome.kind == messages.DELIVERED:
             self._take(places, envelope, target, delivery)
         elif outcome.kind in (messages.SPLIT, messages.POISONED) and len(places) > 1:
-            middle = len(places) // 2
-            return [list(places[:middle]), list(places[middle:])]
+            return ()
         elif outcome.kind in (messages.RETRY, messages.AUTHENTICATION):
             delivery.stopped = outcome.reason or "it takes nothing now"
+            return ()
         else:
             delivery.refuse(len(places), outcome.reason)
-        return []
+        return places
 
     def _take_part(
         self, places: Places, outcome: Outcome, envelope: Envelope, target: Target, delivery: Delivery
-    ) -> list[list[int]]:
+    ) -> Places:
         """Each record has its own fate; see `Outcome`."""
-        again = [places[i] for i in sorted(set(outcome.again)) if 0 <= i < len(places)]
+        again = {places[i] for i in outcome.again if 0 <= i < len(places)}
         refused = {places[i] for i in outcome.refused if 0 <= i < len(places)}.difference(again)
         taken = [place for place in places if place not in refused and place not in again]
         if taken:
             self._take(taken, envelope, target, delivery)
         if refused:
             delivery.refuse(len(refused), outcome.reason)
-        if again and len(again) == len(places):
+        if len(again) == len(places):
             delivery.stopped = outcome.reason or "it takes none of the records now"
-            return []
-        return [again] if again else []
+        return [*taken, *refused]
 
     def _take(self, places: Places, envelope: Envelope, target: Target, delivery: Delivery) -> None:
         delivery.delivered += len(places)

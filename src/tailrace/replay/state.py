@@ -1,4 +1,4 @@
-"""What a destination has confirmed, so that a replay that was interrupted goes on where it stopped."""
+"""What a destination has confirmed and what was cut for it, so that an interrupted replay goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tailrace.errors import TailraceError, UsageError
+from tailrace.replay.pieces import Piece
 
 
 class StateError(TailraceError):
@@ -26,7 +27,8 @@ def default_state_path(place: str, environ: Mapping[str, str]) -> Path:
 
 
 class Confirmations:
-    """Which records of which envelope (by idempotency key) which destination (by name) has taken.
+    """Which records of which envelope (by idempotency key) which destination (by name) has taken, and in which pieces
+    the others go out.
 
     Lines are added to a file and are on the disk when `confirm` returns; a last line that was cut off by a kill is
     not counted, and is ended by the next one. One replay has it at a time.
@@ -38,6 +40,7 @@ class Confirmations:
         self.path = path
         self._place = place
         self._taken: dict[tuple[str, str], set[int] | None] = {}
+        self._cuts: dict[tuple[str, str], set[Piece]] = {}
         self._descriptor: int | None = None
         try:
             if is_kept:
@@ -65,14 +68,26 @@ class Confirmations:
         """Which records are, by their places, where not all of them are."""
         return frozenset(self._taken.get((key, destination)) or ())
 
+    def is_cut(self, key: str, destination: str, piece: Piece) -> bool:
+        """Whether the piece is never sent as a whole any more."""
+        return piece in self._cuts.get((key, destination), ())
+
+    def cut(self, key: str, destination: str, piece: Piece) -> None:
+        """From now on only halves of `piece` go out. Raises `StateError` like `confirm`."""
+        self._cuts.setdefault((key, destination), set()).add(piece)
+        self._add({"key": key, "to": destination, "cut": list(piece)})
+
     def confirm(self, key: str, destination: str, places: Collection[int] | None) -> None:
         """The records at these places are taken; None: all of them. Raises `StateError` where that cannot be written:
         going on would send them again the next time."""
         self._note(key, destination, places)
+        self._add({"key": key, "to": destination, "records": "all" if places is None else sorted(places)})
+
+    def _add(self, value: dict[str, object]) -> None:
         if self._descriptor is None:
             return
         try:
-            self._write({"key": key, "to": destination, "records": "all" if places is None else sorted(places)})
+            self._write(value)
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             raise StateError(f"{self.path}, where confirmed envelopes are noted, cannot be written: {reason}") from None
@@ -82,7 +97,8 @@ class Confirmations:
         self._taken[key, destination] = None if places is None or known is None else known | set(places)
 
     def forget(self) -> None:
-        """Start over: what was confirmed before counts no more in this run."""
+        """Start over: what was confirmed before counts no more in this run. What was cut stays cut, so that each piece
+        goes out under the name that the destination may know it by."""
         self._taken.clear()
 
     def close(self) -> None:
@@ -114,13 +130,20 @@ class Confirmations:
             raise UsageError("--state", found, "name another file, or one that does not exist yet")
         for line in lines:
             try:
-                value = json.loads(line)
-                places = value["records"]
-                self._note(str(value["key"]), str(value["to"]), None if places == "all" else [int(i) for i in places])
+                self._read_line(json.loads(line))
             except (ValueError, TypeError, KeyError):
                 continue  # cut off
         if not data.endswith(b"\n") and self._descriptor is not None:
             os.write(self._descriptor, b"\n")
+
+    def _read_line(self, value: dict[str, Any]) -> None:
+        key, to = str(value["key"]), str(value["to"])
+        if "cut" in value:
+            first, end = value["cut"]
+            self._cuts.setdefault((key, to), set()).add(Piece(int(first), int(end)))
+            return
+        places = value["records"]
+        self._note(key, to, None if places == "all" else [int(place) for place in places])
 
     def _write(self, value: dict[str, object]) -> None:
         assert self._descriptor is not None

@@ -68,6 +68,9 @@ def test_destinations_and_headers_of_a_file(tmp_path: Path) -> None:
     assert targets(**environ).of("http://logs.example/in") is not None
     file.write_text("destinations = 7")
     with pytest.raises(UsageError, match="destinations"):
+        targets(**environ)
+    file.write_text("queue_max_byte = 7")
+    with pytest.raises(UsageError, match="queue_max_byte"):
         targets("http://logs.example/in", **environ)
 
 
