@@ -154,7 +154,7 @@ def request_object(spec: DestinationSpec, request: Request) -> dict[str, object]
     compression, `bytes` on the wire and, where it is compressed, the `wire`'s bytes in base64."""
     from base64 import b64encode
 
-    from tailrace.config.urls import MASK
+    from tailrace.config.urls import MASK, masked_path
     from tailrace.pipeline.messages import FileRequest, HttpRequest
     from tailrace.pipeline.wire.http_connection import encode_head
 
@@ -166,7 +166,7 @@ def request_object(spec: DestinationSpec, request: Request) -> dict[str, object]
             if colon:
                 headers.append([name, value if name.lower() in PLAIN_HEADERS else MASK])
     elif isinstance(request, FileRequest):
-        method, url = "WRITE", f"file://{request.path}"
+        method, url = "WRITE", f"file://{masked_path(request.path, mask_tokens=False)}"
     else:
         method, url = "WRITE", "stdout:"
     body = plain_body(request.body)
@@ -184,14 +184,14 @@ def request_object(spec: DestinationSpec, request: Request) -> dict[str, object]
 
 def _object_of(spec: DestinationSpec, request: Request) -> str | None:
     """The object in S3 that a request makes, as people write it."""
-    from tailrace.config.urls import decode
+    from tailrace.config.urls import decode, masked_path
     from tailrace.pipeline.messages import HttpRequest
 
     if spec.scheme != "s3" or not isinstance(request, HttpRequest):
         return None
     bucket, path = spec.url.host, decode(request.target)
     key = path[1:] if request.host.startswith(f"{bucket}.") else path.partition(f"/{bucket}/")[2]
-    return f"s3://{bucket}/{key}"
+    return f"s3://{bucket}/{masked_path(key, mask_tokens=False)}"
 
 
 def _shown_url(spec: DestinationSpec, request: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailrace.config.urls import QueryItem, Url, parse_url, shown, without_secrets
+from tailrace.config.urls import QueryItem, Url, in_error, parse_url, shown, shown_scheme, without_secrets
 from tailrace.config.wording import ordinal, suggestion
 from tailrace.errors import ConfigError
 
@@ -26,10 +26,11 @@ class Scheme:
 
     `keys` are its own query keys, each with a check of the value. With `open_query` other keys belong to the server and
     pass through; `prefix` then marks ours, and an unknown key that begins so is an error. `secret_path` says that
-    parts of a path may be secrets. `check` looks at the whole URL and the options found in it.
+    parts of a path may be secrets, `bare` that nothing may stand behind the scheme, `takes_headers` that requests have
+    headers. `check` looks at the whole URL and the options found in it.
     """
 
-    __slots__ = ("check", "keys", "name", "open_query", "prefix", "secret_path")
+    __slots__ = ("bare", "check", "keys", "name", "open_query", "prefix", "secret_path", "takes_headers")
 
     def __init__(
         self,
@@ -39,6 +40,8 @@ class Scheme:
         open_query: bool = False,
         prefix: str = "",
         secret_path: bool = False,
+        bare: bool = False,
+        takes_headers: bool = False,
     ) -> None:
         self.name = name
         self.keys = keys
@@ -46,6 +49,8 @@ class Scheme:
         self.open_query = open_query
         self.prefix = prefix
         self.secret_path = secret_path
+        self.bare = bare
+        self.takes_headers = takes_headers
 
 
 class DestinationSpec:
@@ -181,14 +186,16 @@ def _parse_entry(entry: str, place: str, schemes: Mapping[str, Scheme]) -> Desti
     url = parse_url(entry, place)
     scheme = schemes.get(url.scheme)
     if scheme is None:
-        found = f'unknown scheme "{url.scheme}" in "{shown(entry)}"{suggestion(url.scheme, schemes)}'
+        word = f' "{url.scheme}"' if shown_scheme(entry) else ""
+        found = f'unknown scheme{word} in "{shown(entry)}"{suggestion(url.scheme, schemes) if word else ""}'
         raise ConfigError(place, found, f"known: {', '.join(sorted(schemes))}")
-    name = without_secrets(url, scheme.keys, scheme.secret_path)
-    options = _take_options(url, scheme, f'"{name}"', place)
+    named = in_error(url, plain_path=not scheme.bare)
+    options = _take_options(url, scheme, f'"{named}"', place)
     trouble = scheme.check(url, options)
     if trouble is not None:
         found, remedy = trouble
-        raise ConfigError(place, f'{found} in "{name}"', remedy)
+        raise ConfigError(place, f'{found} in "{named}"', remedy)
+    name = without_secrets(url, scheme.keys, scheme.secret_path)
     return DestinationSpec(name, scheme.name, url, options, place)
 
 
@@ -220,7 +227,8 @@ def _take_options(url: Url, scheme: Scheme, named: str, place: str) -> dict[str,
 
 def _shown_key(item: QueryItem) -> str:
     """An unknown key as far as it can be shown: what is long, or has no value, may be a secret in the wrong place."""
-    return '"' + ascii(item.key)[1:-1] + '" ' if item.value is not None and len(item.key) <= 20 else ""
+    is_key = item.value is not None and len(item.key) <= 20 and "@" not in item.raw
+    return '"' + ascii(item.key)[1:-1] + '" ' if is_key else ""
 
 
 def _make_names_unique(specs: list[DestinationSpec]) -> None:

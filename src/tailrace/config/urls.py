@@ -16,6 +16,7 @@ _HOST = _ALNUM | frozenset("-._")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _IPV6 = _HEX | frozenset(":.")
 _TOKEN_MIN_LENGTH = 24
+_SCHEME_MAX_LENGTH = 8
 
 
 class QueryItem:
@@ -72,7 +73,7 @@ def parse_url(text: str, setting: str) -> Url:
         if has_authority:
             _put_authority(url, authority)
     except ValueError as error:
-        found = f'{error} in "{scheme.lower()}:{MASK}"'
+        found = f'{error} in "{shown_scheme(text).lower() or MASK}:{MASK}"'
         raise ConfigError(setting, found, "write scheme://HOST[:PORT]/PATH, the port a number up to 65535") from None
     return url
 
@@ -107,17 +108,29 @@ def without_secrets(url: Url, own_keys: Container[str] = (), mask_path: bool = T
     """`url` as text for people and ledgers.
 
     User information is masked, the values of query keys that are not `own_keys`, and (with `mask_path`) the path's
-    segments that look like tokens, as in the addresses of Sumo Logic's sources (destinations.md B1).
+    segments that look like tokens, as in the addresses of Sumo Logic's sources (destinations.md B1). What stands before
+    an ``@`` is masked wherever it is: slashes are easily mistyped, and then it is a password in a path or a query.
     """
     text = url.scheme + ":"
     if url.has_authority:
         user = f"{MASK}@" if url.username is not None else ""
         host = f"[{url.host}]" if ":" in url.host else url.host
         text += f"//{user}{host}" + (f":{url.port}" if url.port is not None else "")
-    text += _masked_path(url.path) if mask_path else url.path
+    if any("@" in item.raw for item in url.query):
+        return text + (url.path if url.path in ("", "/") else f"/{MASK}") + f"?{MASK}"
+    text += masked_path(url.path, mask_path)
     if url.query:
         text += "?" + "&".join(_masked_item(item, own_keys) for item in url.query)
     return text
+
+
+def in_error(url: Url, plain_path: bool = True) -> str:
+    """`url` in the text of an error, where something is wrong with it: no value of its query is shown, and nothing that
+    may stand in another place than its author thinks. Without `plain_path` nothing behind the scheme is."""
+    head = url.path.replace("\\", ":")
+    if not plain_path or not url.has_authority or (not url.host and ":" in head):
+        return f"{url.scheme}:{MASK}"
+    return without_secrets(url)
 
 
 def shown(text: str) -> str:
@@ -125,15 +138,21 @@ def shown(text: str) -> str:
     head, question, _ = text.partition("#")[0].partition("?")
     scheme, separator, rest = head.partition("://")
     if not separator:
-        scheme, separator, rest = head.partition(":")
-        return f"{_masked_path(scheme)}:{MASK}" if separator else MASK
+        return f"{shown_scheme(text) or MASK}:{MASK}" if ":" in head else MASK
     before, at, after = rest.rpartition("@")
     host, slash, path = after.partition("/")
     broken_off = "@" in text[len(head) :] or (":" in host and not host.rpartition(":")[2].isdigit())
-    if not at and broken_off:  # may be a user and the first half of a password
+    if (not at and broken_off) or (not host and ":" in path):  # may be a user and the first half of a password
         host, path = MASK, ""
-    rest = (f"{MASK}@" if before or at else "") + host + slash + _masked_path(path)
-    return f"{scheme}://{rest}"[:200] + (f"?{MASK}" if question else "")
+    rest = (f"{MASK}@" if before or at else "") + host + slash + masked_path(path)
+    return f"{masked_path(scheme)}://{rest}"[:200] + (f"?{MASK}" if question else "")
+
+
+def shown_scheme(text: str) -> str:
+    """The scheme of `text` where it cannot be anything else, such as a user's name or half of a password."""
+    scheme = text.partition(":")[0]
+    is_scheme = text.startswith("://", len(scheme)) or (len(scheme) <= _SCHEME_MAX_LENGTH and "@" not in text)
+    return scheme if is_scheme and not looks_like_token(scheme) and _SCHEME.issuperset(scheme) else ""
 
 
 def looks_like_token(segment: str) -> bool:
@@ -145,20 +164,27 @@ def looks_like_token(segment: str) -> bool:
 
 def _schemeless(text: str) -> str:
     """A path is shown, as it is a usual slip; anything else may be half of a password with a blank in it."""
-    return f'"{_masked_path(text)[:200]}"' if text.startswith(("/", "./")) and "@" not in text else f'"{MASK}"'
+    return f'"{masked_path(text)[:200]}"' if text.startswith(("/", "./")) and "@" not in text else f'"{MASK}"'
 
 
-def _masked_path(path: str) -> str:
+def masked_path(path: str, mask_tokens: bool = True) -> str:
+    """A path without what stands before an ``@`` in it, and without the segments that look like tokens."""
+    before, at, after = path.rpartition("@")
+    if at:
+        return ("/" if before.startswith("/") else "") + f"{MASK}@{masked_path(after, mask_tokens)}"
+    if not mask_tokens:
+        return path
     return "/".join(MASK if looks_like_token(segment) else segment for segment in path.split("/"))
 
 
 def _masked_item(item: QueryItem, own_keys: Container[str]) -> str:
-    if item.key in own_keys and "@" not in (item.value or ""):  # user information in an endpoint
+    if "@" in item.raw or item.value is None:
+        return MASK
+    value = item.value if item.key in own_keys else ""
+    if value and not ("://" in value and masked_path(value) != value):  # an endpoint
         return item.raw
     key = item.raw.partition("=")[0]
-    if item.value is None or looks_like_token(key):
-        return MASK
-    return f"{key}={MASK}"
+    return MASK if looks_like_token(key) else f"{key}={MASK}"
 
 
 def _parse_query(text: str) -> tuple[QueryItem, ...]:

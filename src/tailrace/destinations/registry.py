@@ -97,7 +97,9 @@ _HTTP_KEYS: dict[str, Check] = {"tailrace-format": one_of("ndjson", "array"), "t
 
 
 def _http_scheme(name: str) -> Scheme:
-    return Scheme(name, _HTTP_KEYS, _check_http, open_query=True, prefix="tailrace-", secret_path=True)
+    return Scheme(
+        name, _HTTP_KEYS, _check_http, open_query=True, prefix="tailrace-", secret_path=True, takes_headers=True
+    )
 
 
 SCHEMES: dict[str, Scheme] = {
@@ -105,7 +107,7 @@ SCHEMES: dict[str, Scheme] = {
     "http": _http_scheme("http"),
     "https": _http_scheme("https"),
     "s3": Scheme("s3", _S3_KEYS, _check_s3),
-    "stdout": Scheme("stdout", {}, _check_stdout),
+    "stdout": Scheme("stdout", {}, _check_stdout, bare=True),
 }
 
 

@@ -78,6 +78,20 @@ def test_a_bucket_variable_that_is_no_bucket_is_named(value: str) -> None:
         ("s3://bucket?hunter2", "unknown query key"),
         ("s3://bucket/" + "x" * 513, "512 bytes"),
         ("user:hunter2", "unknown scheme"),
+        ("hunter2:x@h", 'unknown scheme in "***:***"'),
+        ("hunter2hunter2hunter2:x", 'unknown scheme in "***:***"'),
+        ("hunter2:%zz@h", 'in "***:***"'),
+        ("http:/joe:hunter2@host/in", 'no host in "http:***"'),
+        ("https:joe:hunter2@h", "no host"),
+        ("https:///joe:hunter2@h", "no host"),
+        ("https:\\\\joe:hunter2@h", "no host"),
+        ("s3:/KEY:hunter2@b", "no name of a bucket"),
+        ("s3:///KEY:hunter2@b", "no name of a bucket"),
+        ("s3://KEY/hunter2@b?x=1", "unknown query key"),
+        ("stdout:hunter2", 'more than the scheme in "stdout:***"'),
+        ("stdout://hunter2", 'more than the scheme in "stdout:***"'),
+        ("s3://bucket/x?token=t&region=hunter2", "unknown query key"),
+        ("s3://bucket/x?region=eu-west-1&joe:hunter2@h=1", "unknown query key in"),
         ("https:///x", "no host"),
         ("https://h?tailrace-formt=array", '(did you mean "tailrace-format"?)'),
         ("https://h?tailrace-format=xml", "allowed: ndjson, array"),
@@ -92,6 +106,7 @@ def test_a_bad_entry_is_one_clear_sentence(entry: str, said: str) -> None:
     assert said in str(problem)
     assert problem.remedy
     assert "hunter2" not in str(problem)
+    assert "hunter2" not in repr(problem)
     assert "\n" not in str(problem)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.config.urls import MASK, decode, encode, looks_like_token, parse_url, shown, without_secrets
+from tailrace.config.urls import MASK, decode, encode, in_error, looks_like_token, parse_url, shown, without_secrets
 from tailrace.errors import ConfigError
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -110,7 +110,13 @@ def test_errors_tell_no_secret(text: str) -> None:
         ("https://h/http/ZaVnC4dhaV3abcdefghij12==", "https://h/http/***"),
         ("https://h/bulk/0b1c2d3e-1111-2222-3333-444455556666/tag/x", "https://h/bulk/***/tag/x"),
         ("https://h/a-rather-long-word-of-letters-only/v1", "https://h/a-rather-long-word-of-letters-only/v1"),
-        ("https://h/?tailrace-format=http://u:p@h", "https://h/?tailrace-format=***"),
+        ("https://h/?tailrace-format=http://u:p@h", "https://h/?***"),
+        ("https://h/?tailrace-format=http://h/ZaVnC4dhaV3abcdefghij1234", "https://h/?tailrace-format=***"),
+        ("https:///joe:hunter2@h/x", "https:///***@h/x"),
+        ("https:/joe:hunter2@h/x", "https:/***@h/x"),
+        ("https:joe:hunter2@h/x", "https:***@h/x"),
+        ("https:\\\\joe:hunter2@h", "https:***@h"),
+        ("https://h/joe:hun/ter2@h", "https://h/***@h"),
         ("stdout:", "stdout:"),
         ("stdout://", "stdout://"),
         ("file:///tmp/x", "file:///tmp/x"),
@@ -137,6 +143,20 @@ def test_masked_parts_never_appear(user: str, password: str, value: str) -> None
     masked = without_secrets(parse_url(text, "URL"))
     assert masked == f"https://{MASK}@h/?k={MASK}"
     assert secret not in shown(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://h.example/path?tailrace-format=array", "https://h.example/path?tailrace-format=***"),
+        ("https:///joe:hunter2", "https:***"),
+        ("https:///joe:hunter2@h", "https:***"),
+        ("https:/hunter2", "https:***"),
+        ("file:///tmp/x?compres=gzip", "file:///tmp/x?compres=***"),
+    ],
+)
+def test_an_error_shows_only_what_stands_in_its_place(text: str, expected: str) -> None:
+    assert in_error(parse_url(text, "URL")) == expected
 
 
 @given(any_text)
