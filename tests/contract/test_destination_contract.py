@@ -6,6 +6,8 @@ import gzip
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support.destination_cases import ENVIRON, RESOURCE, SECRETS, START, URLS, WALL_S, batch, build, record
 from tailrace.config.settings import load_settings
@@ -127,6 +129,26 @@ def test_every_reply_has_a_meaning_and_every_refusal_a_reason(url: str) -> None:
             assert outcome.reason.isprintable()
             assert outcome.retry_after_s is None
     assert destination.classify(Reply(200)).kind == DELIVERED
+
+
+@every_destination
+@given(status=st.integers(200, 599), body=st.binary(max_size=60), retry_after=st.sampled_from(["", "7", "soon"]))
+def test_a_reply_that_broke_off_after_its_head_is_neither_taken_for_less_nor_for_more(
+    url: str, status: int, body: bytes, retry_after: str
+) -> None:
+    """A status of success is one, whatever the rest: sent again the batch would be there twice. Nothing is given up for
+    a body that nobody read, and no success is read into one."""
+    destination = build(url)
+    whole, cut = (Reply(status, {"retry-after": retry_after}, body) for _ in range(2))
+    cut.is_whole = False
+    outcome, of_cut = destination.classify(whole), destination.classify(cut)
+    assert (of_cut.kind == DELIVERED) == (outcome.kind == DELIVERED)
+    assert of_cut.kind in (outcome.kind, RETRY)
+    assert of_cut.retry_after_s in (outcome.retry_after_s, None)
+    if 200 <= status < 300 and url.startswith(("http", "s3")):
+        assert of_cut.kind == DELIVERED
+    if status >= 500 or status == 429:
+        assert of_cut.kind == outcome.kind
 
 
 @every_destination

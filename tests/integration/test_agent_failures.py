@@ -352,6 +352,55 @@ def test_one_record_that_a_server_refuses_takes_no_other_with_it(
     assert [record for record in records if isinstance(record, str)] == [text for text in texts if text != "poison"]
 
 
+@pytest.mark.parametrize(
+    ("reply", "stays_open"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n", True),
+        (b"HTTP/1.1 202 Accepted\r\n\r\nno length", True),
+        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", False),
+    ],
+)
+def test_a_reply_whose_body_never_comes_is_taken_by_its_status_and_nothing_is_sent_twice(
+    opt: Path, api: FakeLambdaApi, reply: bytes, stays_open: bool
+) -> None:
+    over = threading.Event()
+    bodies: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.wfile.write(reply)
+            self.close_connection = True
+            if stays_open:
+                over.wait(30)
+
+        def log_message(self, *arguments: object) -> None:
+            """Tests are quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}/"
+    try:
+        with AgentProcess(opt, api.address, {"TAILRACE_DESTINATIONS": url}) as agent:
+            for number in (1, 2):
+                invoked(api, number)
+            api.shutdown(budget_s=3)
+            assert agent.exit_code() == 0
+            row = agent.ledger()[url]
+    finally:
+        over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert row["delivered"] == row["received"] == sum(body.count(b"\n") for body in bodies)
+    assert row["resentUnconfirmed"] == 0
+
+
 def test_more_than_a_queue_holds_is_kept_back_while_the_destination_takes_it(opt: Path, api: FakeLambdaApi) -> None:
     with particular_server(b"nothing of that", 500) as (url, taken):
         settings = {

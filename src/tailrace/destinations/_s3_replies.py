@@ -40,6 +40,8 @@ _REFUSALS = {
     "KMS.KMSInvalidStateException": "the KMS key cannot be used in its state",
     "NoSuchBucket": "the bucket does not exist: create it, or correct its name",
 }
+# Refused for good or for a moment: only the code tells.
+_MANY_MEANINGS = (400, 409)
 _OTHER_REGION = frozenset(("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"))
 
 
@@ -58,6 +60,8 @@ def classify_s3(reply: Reply, bucket: str, region: str) -> Outcome:
         return Outcome(AUTHENTICATION, f"{where}: {_REFUSALS[code]}")
     if status == 413 or code == "EntityTooLarge":
         return Outcome(SPLIT, f"{where}: the object is too large")
+    if status in _MANY_MEANINGS and not code and not reply.is_whole:
+        return Outcome(RETRY, f"{where}: status {status}, and the rest of the reply did not come")
     return _without_known_code(status, code, where)
 
 

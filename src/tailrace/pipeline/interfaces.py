@@ -62,7 +62,8 @@ class Destination(Protocol):
         (for example: no credentials)."""
 
     def classify(self, reply: Reply) -> Outcome:
-        """What the reply means."""
+        """What the reply means. Where it is not whole (see `Reply`) the status alone may say enough; who needs the body
+        raises `NoReplyError`, for then it is not known what became of the batch."""
 
     def health_request(self, wall_s: float) -> Request | None:
         """A cheap request that tells whether the destination is there, or None where there is none."""

@@ -57,15 +57,19 @@ class StreamRequest:
 
 class Reply:
     """What came back. For files and streams: status 200. Header names are lower case. `came_s` is the moment (seconds
-    since 1970), 0 where it does not matter."""
+    since 1970), 0 where it does not matter.
 
-    __slots__ = ("body", "came_s", "headers", "status")
+    `is_whole` is false where the head came and not all of the body did: it broke off, took too long, or nobody can tell
+    where it ends. The status stands all the same; who needs the body has none."""
+
+    __slots__ = ("body", "came_s", "headers", "is_whole", "status")
 
     def __init__(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
         self.status = status
         self.headers = headers or {}
         self.body = body
         self.came_s = 0.0
+        self.is_whole = True
 
 
 # What a reply means. A destination's `classify` returns one of these.

@@ -145,6 +145,27 @@ def test_what_the_replies_of_s3_mean(status: int, body: bytes, kind: str, said: 
     assert "script" not in outcome.reason
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (200, b"", DELIVERED),
+        (400, b"<?xml version=", RETRY),
+        (409, b"", RETRY),
+        (400, error("InvalidArgument")[:-3], REJECTED),
+        (400, error("ExpiredToken")[:-3], AUTHENTICATION),
+        (413, b"", SPLIT),
+        (404, b"", AUTHENTICATION),
+        (503, b"", RETRY),
+    ],
+)
+def test_a_reply_of_s3_that_broke_off_is_no_refusal_for_good_unless_it_says_so(
+    status: int, body: bytes, kind: str
+) -> None:
+    reply = Reply(status, {}, body)
+    reply.is_whole = False
+    assert build("s3://logs").classify(reply).kind == kind
+
+
 def test_a_bucket_elsewhere_is_said_with_its_region() -> None:
     outcome = build("s3://logs").classify(Reply(301, {"x-amz-bucket-region": "us-west-2"}))
     assert (outcome.kind, outcome.reason) == (

@@ -32,13 +32,16 @@ class MalformedMessageError(ProtocolError):
 
 
 class Head:
-    """The start line, split at blanks into its (up to) three parts, and the headers with names in lower case."""
+    """The start line, split at blanks into its (up to) three parts, and the headers with names in lower case.
 
-    __slots__ = ("headers", "start")
+    `is_sound` is false where a line among the headers is none: it was left out, and what it said is not known."""
 
-    def __init__(self, start: tuple[str, str, str], headers: dict[str, str]) -> None:
+    __slots__ = ("headers", "is_sound", "start")
+
+    def __init__(self, start: tuple[str, str, str], headers: dict[str, str], is_sound: bool = True) -> None:
         self.start = start
         self.headers = headers
+        self.is_sound = is_sound
 
     def has_token(self, name: str, token: str) -> bool:
         """Whether the comma-separated header `name` contains `token`."""
@@ -68,33 +71,53 @@ class Head:
 
 
 def split_head(data: bytes) -> tuple[bytes, bytes] | None:
-    """The head's bytes and what follows its blank line; None while it is not complete.
+    """The head's bytes and what follows its blank line; None while it is not complete. A line may end with a line feed
+    alone (RFC 9112, 2.2).
 
     Raises `MalformedMessageError` when it grows beyond `MAX_HEAD_BYTES`.
     """
-    end = data.find(b"\r\n\r\n")
-    if end < 0:
+    blank, n_bytes = data.find(b"\n\r\n"), 3
+    bare = data.find(b"\n\n", 0, blank + 1 if blank >= 0 else len(data))
+    if bare >= 0:
+        blank, n_bytes = bare, 2
+    if blank < 0:
         if len(data) > MAX_HEAD_BYTES:
             raise MalformedMessageError("head is too long")
         return None
-    return data[:end], data[end + 4 :]
+    return data[:blank].removesuffix(b"\r"), data[blank + n_bytes :]
 
 
-def parse_head(head: bytes) -> Head:
-    """Start line and headers. Raises `MalformedMessageError`."""
-    lines = head.decode("latin-1").split("\r\n")
+def parse_head(head: bytes, is_lenient: bool = False) -> Head:
+    """Start line and headers. Raises `MalformedMessageError`; if `is_lenient`, for the start line alone."""
+    lines = _lines_of(head)
     parts = lines[0].split(" ", 2)
     if len(parts) < 2:
         raise MalformedMessageError("start line is incomplete")
     headers: dict[str, str] = {}
+    is_sound = True
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
-            raise MalformedMessageError("header line without a name")
+            if not is_lenient:
+                raise MalformedMessageError("header line without a name")
+            is_sound = False
+            continue
         name = name.lower()
         value = value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Head((parts[0], parts[1], parts[2] if len(parts) == 3 else ""), headers)
+    return Head((parts[0], parts[1], parts[2] if len(parts) == 3 else ""), headers, is_sound)
+
+
+def _lines_of(head: bytes) -> list[str]:
+    """Without their ends. A header that goes on in a next line, which begins with a blank, is one (RFC 9112, 5.2)."""
+    lines: list[str] = []
+    for raw in head.decode("latin-1").split("\n"):
+        line = raw.removesuffix("\r")
+        if len(lines) > 1 and line[:1] in (" ", "\t"):
+            lines[-1] = f"{lines[-1]} {line.strip()}"
+        else:
+            lines.append(line)
+    return lines
 
 
 class SizedBody:

@@ -24,6 +24,10 @@ _JOINED_BODY_BYTES = 16_384
 # Reads after the deadline that find something: the sandbox may have been frozen while the reply was on its way.
 _LATE_READS = 16
 _MIN_TIMEOUT_S = 0.001
+# What the body of a reply may take once its head is there: most of what it says is said by then. Where only the
+# connection's end is its end many servers leave that open.
+_BODY_S = 1.0
+_ENDLESS_BODY_S = 0.25
 # A wait that ends so long after its deadline was no wait; a reply is granted this much after it.
 _FROZEN_S = 0.5
 _GRACE_S = 0.25
@@ -79,7 +83,8 @@ class Connection:
     def exchange(
         self, request: HttpRequest, deadline_s: float, on_written: Callable[[], None] | None = None
     ) -> tuple[Reply, bool]:
-        """The reply, and whether the connection can carry another request.
+        """The reply, and whether the connection can carry another request. Once the head is there, there is a reply: a
+        body that breaks off makes it one that is not whole.
 
         Raises `ConnectError` when nothing was sent, `NoReplyError` when the outcome is unknown.
         """
@@ -96,13 +101,13 @@ class Connection:
         # even after a failed send: a server may answer and hang up before it has read everything (413)
         try:
             status, head = self._read_final_head(deadline_s)
-            body, is_complete = self._read_body(reply_body(head, request.method, status), deadline_s)
         except MalformedMessageError as error:
             raise NoReplyError(f"reply is not HTTP: {error}") from error
         except OSError as error:
             self.is_stale = self._died(error)
             raise NoReplyError(f"{describe(send_error or error)} before the reply was complete") from error
-        return Reply(status, head.headers, body), is_complete and send_error is None and _keeps_alive(head)
+        reply, is_complete = self._read_rest(status, head, request.method, deadline_s)
+        return reply, is_complete and send_error is None and _keeps_alive(head)
 
     def _died(self, error: OSError) -> bool:
         return self._exchanges > 1 and not self._got_bytes and not isinstance(error, TimeoutError)
@@ -128,29 +133,49 @@ class Connection:
             while (split := split_head(self._rest)) is None:
                 self._rest += self._receive(deadline_s)
             raw, self._rest = split
-            head = parse_head(raw)
+            head = parse_head(raw, is_lenient=True)
             version, status = head.start[:2]
             if not version.startswith("HTTP/1.") or not (status.isascii() and status.isdigit() and len(status) == 3):
                 raise MalformedMessageError("status line is not one of HTTP/1.1")
             if status[0] != "1":
                 return int(status), head
 
-    def _read_body(self, body: Body, deadline_s: float) -> tuple[bytes, bool]:
-        """Up to `KEPT_BODY_BYTES` of it, and whether it was read to its end, with nothing left behind."""
-        kept, self._rest = body.feed(self._rest), b""
-        drained_bytes = 0
-        while not body.done and drained_bytes <= _DRAIN_MAX_BYTES:
+    def _read_rest(self, status: int, head: Head, method: str, deadline_s: float) -> tuple[Reply, bool]:
+        """The reply to its end, and whether nothing is left behind it."""
+        kept: list[bytes] = []
+        reply = Reply(status, head.headers)
+        is_complete = False
+        try:
+            body = reply_body(head, method, status)
+            reply.is_whole = self._read_body(body, kept, self._body_deadline_s(body, deadline_s)) and head.is_sound
+            is_complete = reply.is_whole and body.done and not body.rest
+        except (MalformedMessageError, OSError):
+            reply.is_whole = False  # what it said by its status it has said
+        reply.body = b"".join(kept)[:KEPT_BODY_BYTES]
+        return reply, is_complete
+
+    def _body_deadline_s(self, body: Body, deadline_s: float) -> float:
+        """Half of what is left at most: somebody has to hear of the reply before the time is up."""
+        now_s = self._clock.monotonic_s()
+        longest_s = _ENDLESS_BODY_S if isinstance(body, EndlessBody) else _BODY_S
+        return now_s + min(longest_s, (deadline_s - now_s) / 2)
+
+    def _read_body(self, body: Body, kept: list[bytes], deadline_s: float) -> bool:
+        """Put its pieces into `kept`, up to `KEPT_BODY_BYTES` or a little more. Whether it came to its end."""
+        data, self._rest = self._rest, b""
+        kept_bytes = drained_bytes = 0
+        while True:
+            piece = body.feed(data)
+            if kept_bytes < KEPT_BODY_BYTES:
+                kept.append(piece)
+                kept_bytes += len(piece)
+            if body.done or drained_bytes > _DRAIN_MAX_BYTES:
+                return body.done
             try:
                 data = self._receive(deadline_s)
             except _PeerClosedError:
-                if isinstance(body, EndlessBody):
-                    break
-                raise
+                return isinstance(body, EndlessBody)
             drained_bytes += len(data)
-            piece = body.feed(data)
-            if len(kept) < KEPT_BODY_BYTES:
-                kept += piece
-        return kept[:KEPT_BODY_BYTES], body.done and not body.rest
 
     def _receive(self, deadline_s: float) -> bytes:
         """Some bytes of the reply. What has come already counts after the deadline, too: time passes while the

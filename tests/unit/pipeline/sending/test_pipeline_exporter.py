@@ -13,6 +13,7 @@ from tailrace.model.resource import Resource
 from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.interfaces import Request
 from tailrace.pipeline.ledger import Ledger
+from tailrace.pipeline.messages import Outcome, Reply
 from tailrace.pipeline.sending.breaker import Breaker
 from tailrace.pipeline.sending.exporter import Exporter
 from tailrace.pipeline.sending.settings import SenderSettings
@@ -198,6 +199,27 @@ def test_a_fault_in_a_destination_s_code_stops_neither_its_thread_nor_the_worker
         rig.exporter.close(rig.soon)
         assert rig.counts().dropped == {"shutdown": 1}
     assert "secret" not in str(faulty.told.lines + rig.told.lines)
+
+
+def test_a_reply_that_its_destination_cannot_read_to_the_end_leaves_the_outcome_unknown() -> None:
+    class ReadsBodies(FakeDestination):
+        def classify(self, reply: Reply) -> Outcome:
+            if not reply.is_whole:
+                raise NoReplyError("reply broke off")
+            return super().classify(reply)
+
+    class BreaksOffOnce(FakeTransport):
+        def send(self, request: Request, timeout_s: float, on_written: Callable[[], None] | None = None) -> Reply:
+            reply = super().send(request, timeout_s, on_written)
+            reply.is_whole = len(self.sent) > 1
+            return reply
+
+    rig = Rig(ReadsBodies(idempotent=False), BreaksOffOnce())
+    with rig.running():
+        rig.offer(1, 2)
+        rig.exporter.close(rig.soon)
+        assert rig.transport.lines == lines(1, 2) * 2
+        assert (rig.counts().delivered, rig.counts().resent_unconfirmed) == (2, 2)
 
 
 def test_a_record_s_time_reaches_the_batch_only_when_it_is_one() -> None:

@@ -207,12 +207,12 @@ def test_a_fresh_connection_that_dies_is_not_tried_again_by_the_transport() -> N
     "wire",
     [
         b"HTTP/1.1 200 OK\r\nContent-Le",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n",
         b"SSH-2.0-x\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 2x0 OK\r\n\r\n",
     ],
 )
-def test_half_a_reply_or_none_in_http_leaves_the_outcome_unknown(wire: bytes) -> None:
+def test_half_a_head_or_none_in_http_leaves_the_outcome_unknown(wire: bytes) -> None:
     with pytest.raises(NoReplyError):
         one_reply(wire)
 
