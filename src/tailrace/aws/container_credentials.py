@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.aws.credentials import CONTAINER_URI, Credentials
-from tailrace.errors import ConfigError, TransportError
+from tailrace.errors import ConfigError, ConnectError, TransportError
 from tailrace.protocol.jsontext import loads
 
 TYPE_CHECKING = False
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Fresh ones are asked for this long before the old ones end: a request that is signed now arrives later.
 REFRESH_BEFORE_S = 300.0
 _SETTING = "AWS credentials"
+# Answers that pass by themselves, as all of 500 and above do.
+_PASSING = (408, 425, 429)
 
 
 class ContainerCredentials:
@@ -36,13 +38,14 @@ class ContainerCredentials:
         self._expires_s = 0.0
 
     def __call__(self, wall_s: float) -> Credentials:
-        """Raises `ConfigError` where there are none to be had. Old ones are used to their end."""
+        """Old ones are used to their end. Where there are none then: raises `ConfigError` if they are refused, and
+        `ConnectError` if there is only no answer for the moment, so that it is asked again as soon as anything is."""
         known = self._credentials
         if known is not None and wall_s < self._expires_s - REFRESH_BEFORE_S:
             return known
         try:
             return self._renew()
-        except ConfigError:
+        except (ConfigError, ConnectError):
             if known is not None and wall_s < self._expires_s:
                 return known
             raise
@@ -52,7 +55,9 @@ class ContainerCredentials:
         try:
             status, body = self._fetch(self._url, headers)
         except TransportError as error:
-            raise _unusable(f"{CONTAINER_URI} does not answer ({error.reason})") from error
+            raise ConnectError(f"{_SETTING}: {CONTAINER_URI} does not answer ({error.reason})") from error
+        if status >= 500 or status in _PASSING:
+            raise ConnectError(f"{_SETTING}: {CONTAINER_URI} answers with status {status}")
         if status != 200:
             raise _unusable(f"{CONTAINER_URI} answers with status {status}")
         found = _decoded(body)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     # Asked once a request with the time (seconds since 1970), so that a source may renew what it gives. Raises
-    # `ConfigError` where there is nothing.
+    # `ConfigError` where there is nothing, `ConnectError` where it does not answer now.
     CredentialsSource = Callable[[float], "Credentials"]
 
 ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID"

@@ -9,7 +9,7 @@ from tailrace.aws.sigv4 import base64, sha256, signed_headers
 from tailrace.config.urls import decode, encode, parse_url
 from tailrace.destinations._s3_replies import classify_s3
 from tailrace.destinations._shared import NDJSON, RequestLimits, gzipped_lines, ndjson_body, ndjson_line, partition_key
-from tailrace.errors import ConfigError
+from tailrace.errors import ConfigError, NoReplyError
 from tailrace.pipeline.messages import HttpRequest
 from tailrace.version import __version__
 
@@ -29,7 +29,7 @@ _LIMITS = RequestLimits(10_000, 8 * 1024 * 1024, 5.0, by_hour=True)  # a PUT cos
 _EMPTY_REGION = "us-east-1"  # what the SDKs sign with where a store of one's own has no regions
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _REGION_MAX_LENGTH = 63
-_FETCH_TIMEOUT_S = 2.0
+_FETCH_TIMEOUT_S = 1.0
 
 
 class S3Address:
@@ -94,7 +94,7 @@ class S3Destination:
         return truncated_line(data, max_bytes)
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> HttpRequest:
-        """Raises `ConfigError` without credentials."""
+        """Raises `ConfigError` without credentials, `ConnectError` where their source does not answer now."""
         body = gzipped_lines(batch) if self._compress else ndjson_body(batch)
         key = self._prefix + partition_key(batch, resource, ".ndjson.gz" if self._compress else ".ndjson")
         digest = sha256(body)
@@ -109,7 +109,7 @@ class S3Destination:
         return classify_s3(reply, self._bucket, self._address.region)
 
     def health_request(self, wall_s: float) -> HttpRequest:
-        """HEAD Bucket. Raises `ConfigError` without credentials."""
+        """HEAD Bucket. Raises as `build_request` does."""
         return self._signed("HEAD", "" if self._address.base_path else "/", [], b"", sha256(b""), wall_s)
 
     def _signed(
@@ -163,6 +163,8 @@ def _container(url: str, token: str, environ: Mapping[str, str]) -> CredentialsS
             reply = transport.send(HttpRequest("GET", tls, where.host, port, target, headers, b""), _FETCH_TIMEOUT_S)
         finally:
             transport.close()
+        if not reply.is_whole:
+            raise NoReplyError("its answer broke off")
         return reply.status, reply.body
 
     return ContainerCredentials(url, token, fetch, epoch_ms)

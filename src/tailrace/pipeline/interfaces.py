@@ -58,8 +58,8 @@ class Destination(Protocol):
 
     def build_request(self, batch: Batch, resource: Resource, wall_s: float) -> Request:
         """The request that carries `batch`. The same batch gives the same identity (key, path, idempotency key)
-        at any time; only signatures and dates may differ. Raises `ConfigError` where it cannot be built now
-        (for example: no credentials)."""
+        at any time; only signatures and dates may differ. Raises `ConfigError` where it cannot be built as things are
+        (for example: no credentials), `ConnectError` where that may be over in a moment (who gives them is down)."""
 
     def classify(self, reply: Reply) -> Outcome:
         """What the reply means. Where it is not whole (see `Reply`) the status alone may say enough; who needs the body

@@ -52,8 +52,21 @@ def test_old_ones_are_used_to_their_end_while_there_are_no_fresh_ones() -> None:
     source(NOON_S)
     endpoint.is_down = True
     assert source(NOON_S + 3599).access_key_id == "key1"
-    with pytest.raises(ConfigError, match=r"does not answer \(connection refused\)"):
+    with pytest.raises(ConnectError, match=r"does not answer \(connection refused\)"):
         source(NOON_S + 3600)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_an_endpoint_that_has_a_trouble_of_its_own_is_no_refusal(status: int) -> None:
+    endpoint = Endpoint()
+    source = source_of(endpoint)
+    source(NOON_S)
+    endpoint.answer = (status, b"hunter2")
+    assert source(NOON_S + 3599).access_key_id == "key1"
+    with pytest.raises(ConnectError, match=f"AWS_CONTAINER_CREDENTIALS_FULL_URI answers with status {status}$"):
+        source(NOON_S + 3600)
+    endpoint.answer = None
+    assert source(NOON_S + 3601).access_key_id == "key4"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from support.socket_server import Peer, SocketServer
 from tailrace.config.settings import load_settings
 from tailrace.destinations.registry import build_destinations
-from tailrace.errors import ConfigError
+from tailrace.errors import ConfigError, ConnectError
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
 from tailrace.pipeline.messages import HttpRequest
@@ -55,4 +55,16 @@ def test_an_endpoint_that_refuses_keeps_the_request_from_being_built() -> None:
         peer.say(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
     with SocketServer(refuse) as server, pytest.raises(ConfigError, match="answers with status 404"):
+        request_of(server.port)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{", b""]
+)
+def test_an_endpoint_that_fails_for_the_moment_is_a_failed_attempt_and_no_more(answer: bytes) -> None:
+    def fail(peer: Peer) -> None:
+        peer.read_request()
+        peer.say(answer)
+
+    with SocketServer(fail) as server, pytest.raises(ConnectError, match="AWS_CONTAINER_CREDENTIALS_FULL_URI"):
         request_of(server.port)
