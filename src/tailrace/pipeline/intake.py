@@ -45,8 +45,8 @@ class Oversized:
         self.n_bytes = n_bytes
 
 
-class Patience:
-    """How long an answer may still be held: `most_s` at a stretch, earned back slowly by time without. Pure."""
+class HoldBudget:
+    """How long an answer may still be held in vain: `most_s` at a stretch, earned back slowly. Pure."""
 
     __slots__ = ("_as_of_s", "_left_s", "_most_s")
 
@@ -73,8 +73,9 @@ class Body:
     def __init__(self, content: bytes | Oversized) -> None:
         self.content = content
         self.promised: Sequence[Exporter] = ()
-        self.n_bytes = len(content) if isinstance(content, bytes) else 0
-        self.n_records = record_count(content)
+        self.n_bytes, self.n_records = 0, 1
+        if isinstance(content, bytes):
+            self.n_bytes, self.n_records = len(content), record_count(content)
         self.n_encoded_bytes = self.n_bytes + self.n_records * ADDED_BYTES if self.n_bytes else 0
 
 
@@ -92,12 +93,12 @@ class Intake:
         "_closed",
         "_diagnostics",
         "_encoded_bytes",
+        "_hold_budget",
         "_in_work",
         "_ledger",
         "_make_room",
         "_max_bytes",
         "_monitor",
-        "_patience",
         "_progress",
         "_refused",
         "_waiting_bytes",
@@ -120,7 +121,7 @@ class Intake:
         self._progress = progress
         self._clock = clock
         self._max_bytes = max_bytes
-        self._patience = Patience(clock.monotonic_s(), hold_s)
+        self._hold_budget = HoldBudget(clock.monotonic_s(), hold_s)
         self._make_room = make_room
         self._diagnostics = diagnostics
         self._monitor = Monitor()
@@ -184,16 +185,16 @@ class Intake:
             self._monitor.notify_all()
 
     def _held_up(self, body: Body) -> str | None:
-        """Wait for room as long as patience lasts. Why there is none then; None: it may come in."""
+        """Wait for room as long as the budget lasts. Why there is none then; None: it may come in."""
         began_s = now_s = self._clock.monotonic_s()
-        until_s = began_s + self._patience.left_s(began_s)
+        until_s = began_s + self._hold_budget.left_s(began_s)
         obstacle, is_final = self._obstacle(body)
         while obstacle is not None and obstacle != CLOSED and now_s < until_s:
             self._monitor.wait(min(_LOOK_S, until_s - now_s))
             obstacle, is_final = self._obstacle(body)
             now_s = self._clock.monotonic_s()
         if obstacle is not None:
-            self._patience.waited_in_vain(began_s, now_s)
+            self._hold_budget.waited_in_vain(began_s, now_s)
         return obstacle if is_final else None
 
     def _obstacle(self, body: Body) -> tuple[str | None, bool]:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from tailrace.pipeline.intake import Oversized
-
 _FIRST = b'[{"time":"'
 _BEGIN = b'{"time":"'
 _NESTED = b':{"time":"'
 _BETWEEN = b'},{"'
 
 
-def record_count(content: bytes | Oversized) -> int:
+def record_count(content: bytes) -> int:
     """At least one.
 
     The service writes events without blanks and with `time` first (lambda-platform.md 5.6): their beginnings can be
     counted. A body in which that is not plain is split for it, which costs twenty times as much. Too high is the count
     only where a logged list holds objects of that form behind others.
     """
-    if not isinstance(content, bytes):
-        return 1
     n = 1 + content.count(_BETWEEN)
     if content.startswith(_FIRST) and content.count(_BEGIN) - content.count(_NESTED) == n:
         return n

@@ -10,7 +10,7 @@ from support.pipeline_fakes import RESOURCE, FakeDestination, FakeTransport, Rig
 from tailrace.clock import ManualClock, SystemClock
 from tailrace.pipeline.dead_letters.writer import DeadLetters
 from tailrace.pipeline.fanout import Fanout, Room
-from tailrace.pipeline.intake import ADDED_BYTES, Intake, Patience
+from tailrace.pipeline.intake import ADDED_BYTES, HoldBudget, Intake
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.progress import Progress
 from tailrace.pipeline.routing import Route
@@ -122,18 +122,18 @@ def test_an_invocation_does_not_wait_for_an_end_that_is_not_let_in() -> None:
     assert answers == [False]
 
 
-def test_patience_is_used_up_by_waits_in_vain_and_earned_back_slowly() -> None:
+def test_the_budget_is_used_up_by_waits_in_vain_and_earned_back_slowly() -> None:
     clock = ManualClock()
-    patience = Patience(clock.monotonic_s(), 2.0)
+    budget = HoldBudget(clock.monotonic_s(), 2.0)
     began_s = clock.monotonic_s()
-    assert patience.left_s(began_s) == 2.0
+    assert budget.left_s(began_s) == 2.0
     clock.advance(1.5)
-    patience.waited_in_vain(began_s, clock.monotonic_s())
-    assert patience.left_s(clock.monotonic_s()) == pytest.approx(0.5)
+    budget.waited_in_vain(began_s, clock.monotonic_s())
+    assert budget.left_s(clock.monotonic_s()) == pytest.approx(0.5)
     clock.advance(10.0)
-    assert patience.left_s(clock.monotonic_s()) == pytest.approx(1.5)
+    assert budget.left_s(clock.monotonic_s()) == pytest.approx(1.5)
     clock.advance(100.0)
-    assert patience.left_s(clock.monotonic_s()) == 2.0
+    assert budget.left_s(clock.monotonic_s()) == 2.0
 
 
 # what room the destinations have
