@@ -82,7 +82,7 @@ def test_for_people_it_is_the_same_on_lines(file: Path) -> None:
     assert SECRET not in result.stdout
     assert f"file: {file}" in result.stdout
     assert "headers: X-Key ***, Authorization ***" in result.stdout
-    assert "standsInFor: https://***@logs.example.com/in?key=***" in result.stdout
+    assert "stands in for: https://***@logs.example.com/in?key=***" in result.stdout
 
 
 def test_all_problems_are_told_and_the_exit_code_says_so(tmp_path: Path) -> None:
@@ -136,10 +136,80 @@ def test_everything_at_once_is_told_with_the_layer_that_each_value_comes_from(tm
 
 
 def test_without_anything_the_defaults_hold_and_what_follows_is_said(tmp_path: Path) -> None:
-    found = checked(env={"PATH": os.environ["PATH"]}, cwd=tmp_path)
+    found = checked(env={"PATH": os.environ["PATH"]}, cwd=tmp_path, exit_code=2)
     assert found["file"] is None
     assert {entry["source"] for entry in found["settings"]} == {"default"}
     assert found["warnings"] == ["no destination is configured: every record is dropped"]
+
+
+def test_a_destination_whose_url_is_wrong_hides_none_of_its_other_problems(tmp_path: Path) -> None:
+    (tmp_path / "tailrace.toml").write_text(
+        '[[destinations]]\nurl = "file:///x?foo=1"\nmin_level = "loud"\nmatch = "(a|ab)*c"\nexclude = ["["]\n'
+        'headers = { A = "b" }\nqueue_max_bytes = "1GB"\nfailover_for = "nobody"\n'
+        '[[destinations]]\nurl = "stdout:"\nheaders = { A = "b" }\nqueue_max_bytes = 5\n'
+    )
+    found = checked(env={"PATH": os.environ["PATH"]}, cwd=tmp_path, exit_code=2)
+    first, second = (f"tailrace.toml: destinations, {which} entry" for which in ("first", "second"))
+    assert sorted(f"{problem['setting']}: {problem['found']}" for problem in found["problems"]) == sorted(
+        [
+            f'{first}: unknown query key "foo" in "file:///x?foo=***"',
+            f'{first}, min_level: unknown level "loud"',
+            f"{first}, match: the pattern may be too slow: it repeats what is itself variable"
+            " (a repetition, an option or alternatives)",
+            f"{first}, exclude: it is no regular expression: unterminated character set at character 0",
+            f"{first}, headers: a destination of file has no headers",
+            f'{first}, queue_max_bytes: "1GB" is a text',
+            f'{first}, failover_for: no usable destination is called "nobody"',
+            f"{second}, headers: a destination of stdout has no headers",
+            f"{second}, queue_max_bytes: 5 is out of range",
+        ]
+    )
+
+
+def test_a_dead_letter_or_headers_that_cannot_be_used_leave_what_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "tailrace.toml").write_text(
+        'destinations = "stdout:"\ndead_letter = "file:///dead"\n[http_headers]\nX-Key = "hunter2"\n'
+    )
+    env = {**PLAIN, "TAILRACE_DEAD_LETTER": "https://h/x", "TAILRACE_HTTP_HEADERS": "bad"}
+    found = checked("--env", "TAILRACE_DEAD_LETTER=stdout:hunter2", env=env, cwd=tmp_path, exit_code=2)
+    settings = {entry["key"]: (entry["value"], entry["source"]) for entry in found["settings"]}
+    assert settings["dead_letter"] == ("file:///dead", "tailrace.toml: dead_letter")
+    assert settings["http_headers"] == ({"X-Key": "***"}, "tailrace.toml: http_headers")
+    assert [problem["setting"] for problem in found["problems"]] == [
+        "TAILRACE_HTTP_HEADERS, first line",
+        "option --env TAILRACE_DEAD_LETTER",
+        "TAILRACE_DEAD_LETTER",
+    ]
+    assert found["problems"][1]["remedy"].endswith("; file:///dead is used, from tailrace.toml: dead_letter")
+
+
+def test_destinations_and_masks_say_which_layer_they_come_from(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "TAILRACE_DESTINATIONS": "file:///e", "TAILRACE_MASK": "email nope"}
+    found = checked("--env", "TAILRACE_DESTINATIONS=file:///o x:y", env=env, cwd=tmp_path, exit_code=2)
+    (destination,) = found["destinations"]
+    assert destination["name"] == "file:///o"
+    assert destination["source"] == "option --env TAILRACE_DESTINATIONS, first entry"
+    assert [problem["setting"] for problem in found["problems"]] == [
+        "option --env TAILRACE_DESTINATIONS, second entry",
+        "TAILRACE_MASK",
+    ]
+    assert [(mask["name"], mask["source"]) for mask in found["masks"]] == [
+        ("email", "environment variable TAILRACE_MASK")
+    ]
+    (own,) = checked(env={**env, "TAILRACE_MASK": ""}, cwd=tmp_path)["destinations"]
+    assert own["source"] == "environment variable TAILRACE_DESTINATIONS, first entry"
+    (bucket,) = checked(env={"PATH": os.environ["PATH"], "S3_BUCKET_NAME": "logs"}, cwd=tmp_path)["destinations"]
+    assert bucket["source"] == "environment variable S3_BUCKET_NAME"
+
+
+def test_authorities_that_are_not_there_are_told_where_they_would_be_needed(tmp_path: Path) -> None:
+    for url, n in (("https://h/x", 1), ("s3://logs", 1), ("http://h/x", 0), ("s3://logs?endpoint=http://h", 0)):
+        env = {**PLAIN, "TAILRACE_DESTINATIONS": url, "SSL_CERT_FILE": str(tmp_path / "absent.pem")}
+        found = checked(env=env, cwd=tmp_path)
+        assert (
+            len([one for one in found["warnings"] if one.startswith(f"SSL_CERT_FILE: {tmp_path}/absent.pem is not")])
+            == n
+        )
 
 
 def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:

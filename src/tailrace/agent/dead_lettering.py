@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tailrace.errors import ConfigError
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,19 +22,19 @@ def open_dead_letters(
     diagnostics: Diagnostics,
     note: Callable[[], None] | None = None,
 ) -> DeadLetters | None:
-    """None where `TAILRACE_DEAD_LETTER` is not set or cannot be used, which is said once. `note` is called when records
-    have got their outcome."""
-    if not settings.dead_letter:
+    """None where `TAILRACE_DEAD_LETTER` is not set, or cannot be used in any layer, which is said once. `note` is
+    called when records have got their outcome."""
+    if not settings.dead_letters:
         return None
-    from tailrace.destinations.dead_letter import dead_letter_destination
+    from tailrace.destinations.dead_letter import dead_letters_in_force
     from tailrace.pipeline.dead_letters.writer import DeadLetters
     from tailrace.pipeline.wire.transport import CompositeTransport
 
-    try:
-        destination = dead_letter_destination(settings.dead_letter, settings.dead_letter_setting, environ)
-    except ConfigError as problem:
-        diagnostics("error", f"{problem}; what cannot be delivered is lost")
+    choice = dead_letters_in_force(settings, environ)
+    for problem in choice.problems:
+        diagnostics("error", str(problem))
+    if choice.destination is None:
         return None
     transport = CompositeTransport(clock, environ)
     max_bytes = settings.queue_max_bytes
-    return DeadLetters(destination, transport, resource, clock, random, diagnostics, max_bytes, note=note)
+    return DeadLetters(choice.destination, transport, resource, clock, random, diagnostics, max_bytes, note=note)

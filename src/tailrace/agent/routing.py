@@ -43,12 +43,26 @@ def filters_of(
     return [build_filter(asked, default_types, problems) for asked in wanted]
 
 
+def check_unused_filters(specs: Sequence[DestinationSpec], settings: Settings, problems: list[ConfigError]) -> None:
+    """What is wrong with the patterns of destinations that cannot be used for another reason: all is told at once."""
+    used = [spec.table for spec in specs]
+    for table in settings.destination_tables:
+        if table.filter is not None and table not in used:
+            from tailrace.processors.filters import build_filter
+
+            build_filter(table.filter, None, problems)
+
+
 def routes_of(specs: Sequence[DestinationSpec], settings: Settings, diagnostics: Diagnostics) -> list[Route]:
     """A route for each destination; none at all where each takes everything."""
     problems: list[ConfigError] = []
     filters = filters_of(specs, settings, problems)
     for problem in problems:
         diagnostics("error", f"{problem}; the destination works without it")
+    unused: list[ConfigError] = []
+    check_unused_filters(specs, settings, unused)
+    for problem in unused:
+        diagnostics("error", str(problem))
     if not any(filters) and not any(spec.instead_of for spec in specs):
         return []
     from tailrace.pipeline.routing import Route

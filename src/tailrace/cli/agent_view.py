@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tailrace.agent.routing import filters_of
+from tailrace.agent.routing import check_unused_filters, filters_of
+from tailrace.config.destinations import BUCKET_VARIABLE, DestinationSpec
 from tailrace.config.file import PREFIX
 from tailrace.config.flush import FlushStrategy
 from tailrace.config.headers import HttpHeaders
+from tailrace.config.layers import ENVIRONMENT
 from tailrace.config.places import CONFIG_FILE, DEFAULT_PLACES, read_config
 from tailrace.config.settings import SETTINGS, Settings, load_settings
 from tailrace.config.urls import MASK, shown
-from tailrace.destinations.dead_letter import dead_letter_destination
+from tailrace.destinations.dead_letter import dead_letters_in_force
 from tailrace.destinations.registry import Built, build_destinations
 from tailrace.errors import ConfigError, UsageError
 from tailrace.processors.filters import limits_of
@@ -48,10 +50,12 @@ class AgentView:
         self.built: Built = build_destinations(self.environ, self.settings)
         self.problems = [*self.settings.problems, *self.built.problems, *self.built.faults]
         self.filters = filters_of(self.built.specs, self.settings, self.problems)
+        check_unused_filters(self.built.specs, self.settings, self.problems)
         before = len(self.problems)
         self._pattern_rules = build_rules(self.settings.mask_specs, self.problems)[1]
         self.withholds = self.settings.masks_unknown or len(self.problems) > before
-        self._check_dead_letter()
+        self._dead_letters = dead_letters_in_force(self.settings, self.environ)
+        self.problems += self._dead_letters.problems
 
     @property
     def environ_without_stand_ins(self) -> dict[str, str]:
@@ -60,11 +64,28 @@ class AgentView:
         return {name: value for name, value in self.environ.items() if name not in made_up}
 
     @property
+    def is_unheard(self) -> bool:
+        """Whether nobody asks for a destination."""
+        return not self.built.destinations and not self.built.problems
+
+    @property
     def warnings(self) -> list[str]:
-        """What the agent says once though nothing is wrong."""
-        nowhere = "no destination is configured: every record is dropped"
-        unheard = [] if self.built.destinations or self.built.problems else [nowhere]
-        return [*self.built.warnings, *unheard, *self._limits()]
+        """What the agent says once though nothing is wrong, and what can be known on the function's machine only."""
+        unheard = ["no destination is configured: every record is dropped"] if self.is_unheard else []
+        return [*self.built.warnings, *unheard, *self._authorities(), *self._limits()]
+
+    def _authorities(self) -> list[str]:
+        """Certificate authorities that are not where they should be: then no request over TLS succeeds. The file may
+        be in a layer or an image, so only the function's own machine could tell for sure."""
+        if not any(_may_use_tls(spec) for spec in self.built.specs):
+            return []
+        wanted = [(name, self.environ.get(name, "")) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
+        return [
+            f"{name}: {ascii(path)[1:-1]} is not on this machine; where the function has none either, nothing is"
+            " delivered over https"
+            for name, path in wanted
+            if path and not Path(path).exists()
+        ]
 
     def _limits(self) -> list[str]:
         """Patterns that may miss something in long lines."""
@@ -81,11 +102,14 @@ class AgentView:
 
     def values(self) -> list[tuple[str, str, object, str]]:
         """Every setting as (key, variable, value without secrets, where it came from)."""
-        found = []
+        found: list[tuple[str, str, object, str]] = []
         for variable in SETTINGS:
             key = variable.removeprefix(PREFIX).lower()
-            if hasattr(self.settings, key):
-                value = presentable(getattr(self.settings, key), is_url=key == "dead_letter")
+            if key == "dead_letter":
+                url = self._dead_letters.url
+                found.append((key, variable, shown(url) if url else "", self._dead_letters.source))
+            elif hasattr(self.settings, key):
+                value = presentable(getattr(self.settings, key))
                 found.append((key, variable, value, self.settings.source_of(key)))
         return found
 
@@ -95,7 +119,7 @@ class AgentView:
 
     def _destination(self, index: int) -> dict[str, object]:
         spec = self.built.specs[index]
-        said: dict[str, object] = {"name": spec.name, "source": spec.setting}
+        said: dict[str, object] = {"name": spec.name, "source": origin(spec.setting)}
         if spec.scheme in ("http", "https"):
             said["headers"] = presentable(self._headers_of(index))
         table = spec.table
@@ -113,18 +137,21 @@ class AgentView:
         return general if table is None else general.with_others(table.headers)
 
     def masks(self) -> list[dict[str, object]]:
-        return [{**spec.to_object(), "source": spec.place} for spec in self.settings.mask_specs]
-
-    def _check_dead_letter(self) -> None:
-        url = self.settings.dead_letter
-        if url:
-            try:
-                dead_letter_destination(url, self.settings.dead_letter_setting, self.environ)
-            except ConfigError as problem:
-                self.problems.append(problem)
+        """The rules that can be used."""
+        usable = [spec for spec in self.settings.mask_specs if any(build_rules([spec], []))]
+        return [{**spec.to_object(), "source": origin(spec.place)} for spec in usable]
 
 
-def presentable(value: object, is_url: bool = False) -> object:
+def _may_use_tls(spec: DestinationSpec) -> bool:
+    return spec.scheme == "https" or (spec.scheme == "s3" and not spec.options.get("endpoint", "").startswith("http:"))
+
+
+def origin(setting: str) -> str:
+    """Where a value came from, in the words of `Settings.source_of`: messages leave out that a variable is one."""
+    return ENVIRONMENT + setting if setting.startswith((PREFIX, BUCKET_VARIABLE)) else setting
+
+
+def presentable(value: object) -> object:
     """A setting's value for people and JSON, without secrets."""
     if isinstance(value, HttpHeaders):
         return {name: MASK for name, _ in value.pairs}
@@ -132,7 +159,7 @@ def presentable(value: object, is_url: bool = False) -> object:
         return value.policy if value.interval_ms is None else f"{value.policy},{value.interval_ms}"
     if isinstance(value, tuple):
         return list(value)
-    return shown(value) if is_url and isinstance(value, str) and value else value
+    return value
 
 
 def problem_objects(problems: Sequence[ConfigError]) -> list[dict[str, str]]:

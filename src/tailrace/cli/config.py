@@ -21,6 +21,9 @@ Examples:
 """
 
 
+_LABELS = {"standsInFor": "stands in for", "queueMaxBytes": "queue_max_bytes"}
+
+
 @click.group("config", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """The agent's configuration."""
@@ -44,7 +47,7 @@ def check(file: Path | None, variables: tuple[str, ...], reach: bool, timeout_s:
 
     FILE is a configuration file; without it the one that TAILRACE_CONFIG_FILE names, or where the agent looks, or
     ./tailrace.toml. Variables come from the environment of this command, those of --env before them. Secrets are
-    masked. Exit code 2 when anything is wrong.
+    masked. Exit code 2 when anything is wrong, also when there is no destination: then every record would be dropped.
 
     With --reach each destination is asked from here, and with the credentials that are here, for something that stores
     nothing: a bucket for its existence, a web server for what it can do. Exit code 1 when one that can be asked is not
@@ -63,7 +66,7 @@ def check(file: Path | None, variables: tuple[str, ...], reach: bool, timeout_s:
     else:
         for line in lines(view, reached):
             click.echo(line)
-    if view.problems:
+    if view.problems or view.is_unheard:
         return 2
     return 1 if any(one.is_bad for one in reached or ()) else 0
 
@@ -136,7 +139,7 @@ def _destination_lines(view: AgentView) -> Iterator[str]:
         yield f"destination {place['name']}  ({place['source']})"
         for name, value in place.items():
             if name not in ("name", "source") and value:
-                yield f"  {name}: {as_text(value)}"
+                yield f"  {_LABELS.get(name, name)}: {as_text(value)}"
 
 
 def _trouble_lines(view: AgentView) -> Iterator[str]:

@@ -89,7 +89,7 @@ class Explainer:
     """One agent without a network. `explain` may be called once."""
 
     def __init__(self, view: AgentView, clock: Clock) -> None:
-        view.settings.dead_letter = ""  # nothing is undeliverable here
+        view.settings.dead_letters = []  # nothing is undeliverable here
         self._view = view
         self._clock = clock
         self._result = Explanation()

@@ -57,18 +57,13 @@ class Reached:
 
 def destinations_of(view: AgentView) -> list[Destination]:
     """All that records may go to, dead letters included, with the credentials that are really there."""
-    from tailrace.destinations.dead_letter import dead_letter_destination
+    from tailrace.destinations.dead_letter import dead_letters_in_force
     from tailrace.destinations.registry import build_destinations
 
     environ = view.environ_without_stand_ins
     found = list(build_destinations(environ, view.settings).destinations)
-    url = view.settings.dead_letter
-    if url:
-        try:
-            found.append(dead_letter_destination(url, view.settings.dead_letter_setting, environ))
-        except ConfigError:
-            return found  # named among the problems
-    return found
+    dead_letters = dead_letters_in_force(view.settings, environ).destination
+    return found if dead_letters is None else [*found, dead_letters]
 
 
 def ask_all(

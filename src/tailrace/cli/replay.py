@@ -96,10 +96,12 @@ def command(
 
 
 def _own_location(environ: Mapping[str, str]) -> str:
+    from tailrace.destinations.dead_letter import dead_letters_in_force
     from tailrace.errors import UsageError
     from tailrace.replay.targets import read_settings
 
-    found = read_settings(environ).dead_letter
+    settings = read_settings(environ)
+    found = dead_letters_in_force(settings, environ).url or settings.dead_letter
     if not found:
         raise UsageError("LOCATION", f"it is missing, and {VARIABLE} is not set", "name a folder or s3://BUCKET/PREFIX")
     return found

@@ -78,7 +78,8 @@ class DestinationSpec:
 class Destinations:
     """The destinations that can be used, in the order given, and what is wrong with the others (`problems`).
 
-    `faults` are wrong words about destinations that can be used all the same.
+    `faults` are wrong words that keep no destination from being used: about such, and about those that cannot be used
+    for another reason.
     """
 
     __slots__ = ("faults", "problems", "specs")
@@ -90,16 +91,22 @@ class Destinations:
 
 
 def load_destinations(
-    environ: Mapping[str, str], schemes: Mapping[str, Scheme], tables: Sequence[DestinationTable] = ()
+    environ: Mapping[str, str],
+    schemes: Mapping[str, Scheme],
+    tables: Sequence[DestinationTable] = (),
+    setting: str = VARIABLE,
 ) -> Destinations:
     """Destinations from `TAILRACE_DESTINATIONS` (URLs separated by blanks), or else a file's `tables`, or else
     `S3_BUCKET_NAME` (one bucket): a function may have that variable for purposes of its own.
 
-    One bad entry never takes the others with it. With nothing set both lists are empty.
+    `setting` is what a message calls that variable. One bad entry never takes the others with it. With nothing set both
+    lists are empty.
     """
     result = Destinations()
     seen: dict[str, str] = {}
-    for entry, place, table in _entries(environ, tables, result.problems):
+    for entry, place, table in _entries(environ, tables, setting, result.problems):
+        if table is not None:
+            _refuse_headers(table, schemes.get(entry.partition(":")[0].lower()), result.faults)
         try:
             if table is not None and table.trouble is not None:
                 raise table.trouble
@@ -117,12 +124,12 @@ def load_destinations(
 
 
 def _entries(
-    environ: Mapping[str, str], tables: Sequence[DestinationTable], problems: list[ConfigError]
+    environ: Mapping[str, str], tables: Sequence[DestinationTable], setting: str, problems: list[ConfigError]
 ) -> list[tuple[str, str, DestinationTable | None]]:
     """What is asked for, as (URL, where, the file's table)."""
     entries = environ.get(VARIABLE, "").split()
     if entries:
-        return [(entry, f"{VARIABLE}, {ordinal(index)} entry", None) for index, entry in enumerate(entries)]
+        return [(entry, f"{setting}, {ordinal(index)} entry", None) for index, entry in enumerate(entries)]
     if tables:
         return [(table.url, table.place, table) for table in tables]
     bucket = _from_bucket(environ.get(BUCKET_VARIABLE, "").strip(), problems)
@@ -133,23 +140,29 @@ def _connect(specs: list[DestinationSpec], tables: Sequence[DestinationTable], f
     """Find whom each stands in for. A name that leads nowhere, or in a circle, is a fault: the destination then gets
     every record."""
     labels: dict[str, DestinationSpec] = {}
+    made = {spec.table: spec for spec in specs if spec.table is not None}
     for spec in specs:
         if spec.table is not None and spec.table.label is not None:
             labels.setdefault(spec.table.label, spec)
-    for spec in specs:
-        table = spec.table
-        if table is None or table.failover_for is None:
+    for table in tables if made or not specs else ():
+        if table.failover_for is None:
             continue
-        first = labels.get(table.failover_for)
+        first, own = labels.get(table.failover_for), made.get(table)
         place = f"{table.place}, failover_for"
-        if first is None:
-            known = f"known: {', '.join(sorted(labels))}" if labels else "no destination has a name"
+        if first is None and table.label != table.failover_for:
+            known = f"known: {', '.join(sorted(labels))}" if labels else "no usable destination has a name"
             faults.append(ConfigError(place, f'no usable destination is called "{table.failover_for}"', known))
-        elif _leads_to(first, spec):
+        elif first is None or (own is not None and _leads_to(first, own)):
             faults.append(ConfigError(place, "it stands in for itself", "the first of a row stands in for nobody"))
-        else:
-            spec.instead_of = first
+        elif own is not None:
+            own.instead_of = first
     _refuse_twins(tables, faults)
+
+
+def _refuse_headers(table: DestinationTable, scheme: Scheme | None, faults: list[ConfigError]) -> None:
+    if table.headers.pairs and scheme is not None and not scheme.takes_headers:
+        found = f"a destination of {scheme.name} has no headers"
+        faults.append(ConfigError(f"{table.place}, headers", found, "they are for http and https"))
 
 
 def _leads_to(spec: DestinationSpec, end: DestinationSpec) -> bool:

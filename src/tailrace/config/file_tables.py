@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailrace.config.headers import HttpHeaders, header_pair
+from tailrace.config.headers import HttpHeaders, header_pair, is_header_name
 from tailrace.config.tables import LEVELS, DestinationTable, MaskSpec, RecordFilter
 from tailrace.config.wording import ordinal, suggestion
 from tailrace.errors import ConfigError
@@ -19,6 +19,7 @@ _DESTINATION_KEYS = (
 )  # fmt: skip
 _MASK_KEYS = ("name", "rule", "pattern", "keys", "replacement", "compounds")
 _LEAST_QUEUE, _MOST_QUEUE = 65_536, 1_073_741_824
+_LONGEST_NUMBER = 10**30
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
@@ -68,8 +69,15 @@ class Fields:
             return None
         if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
-        self.wrong(key, "it is no number in the range", f"allowed: a whole number from {least} to {most}")
+        self.wrong(key, self._instead_of_number(value), f"allowed: a whole number from {least} to {most}")
         return None
+
+    def _instead_of_number(self, value: object) -> str:
+        if isinstance(value, str) and value:
+            return f'"{ascii(value)[1:-1][:60]}" is a text'
+        if isinstance(value, int) and not isinstance(value, bool):
+            return f"{value} is out of range" if abs(value) < _LONGEST_NUMBER else "it is out of range"
+        return f"it is {self.kind_of(value)}"
 
     def flag(self, key: str, default: bool) -> bool:
         value = self._table.get(key)
@@ -130,7 +138,7 @@ def header_table(value: object, place: str, environ: Mapping[str, str], problems
         return HttpHeaders()
     pairs = []
     for index, (name, text) in enumerate(value.items()):
-        where = f"{place}, {ordinal(index)} header"
+        where = f"{place}, {name if is_header_name(name) else f'{ordinal(index)} header'}"
         try:
             if not isinstance(text, str):
                 raise ConfigError(where, f"its value is {Fields.kind_of(text)}", 'write { Name = "value" }')

@@ -6,6 +6,7 @@ from tailrace.config.wording import ordinal
 from tailrace.errors import ConfigError
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_NAME_MAX_LENGTH = 60  # of one that is shown
 
 # These frame the message, or tell batches apart: a fixed value would break deliveries or lose them.
 RESERVED_HEADERS = frozenset(
@@ -62,6 +63,10 @@ def _parse_line(line: str, place: str) -> tuple[str, str]:
     if not colon:
         raise ConfigError(place, "it has no colon", "write Name: value, one header a line")
     return header_pair(name, value, place)
+
+
+def is_header_name(text: str) -> bool:
+    return bool(text) and len(text) <= _NAME_MAX_LENGTH and _TOKEN.issuperset(text)
 
 
 def header_pair(name: str, value: str, place: str) -> tuple[str, str]:

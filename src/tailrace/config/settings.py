@@ -72,9 +72,9 @@ class Settings:
 
     __slots__ = (
         "_sources",
-        "dead_letter",
-        "dead_letter_setting",
+        "dead_letters",
         "destination_tables",
+        "destinations_setting",
         "end_wait_ms",
         "flush",
         "http_headers",
@@ -111,8 +111,9 @@ class Settings:
         self.margin_ms = 100
         self.queue_max_bytes = 8_388_608
         self.spool_dir = DEFAULT_SPOOL_DIR
-        self.dead_letter = ""  # a URL that may hold secrets, and where it stands
-        self.dead_letter_setting = ""
+        # URLs that may hold secrets, what a message calls each, and its source; the last that can be used holds
+        self.dead_letters: list[tuple[str, str, str]] = []
+        self.destinations_setting = "TAILRACE_DESTINATIONS"  # what a message calls the value that holds
         self.spool_max_bytes = 67_108_864
         self.spool_max_age_s = 86_400
         self.destination_tables: list[DestinationTable] = []
@@ -120,6 +121,11 @@ class Settings:
         self.masks_unknown = False
         self.problems: list[ConfigError] = []
         self._sources: dict[str, str] = {}
+
+    @property
+    def dead_letter(self) -> str:
+        """The URL with the most weight, whether it can be used or not; nothing where none is asked for."""
+        return self.dead_letters[-1][0] if self.dead_letters else ""
 
     @property
     def all_types(self) -> tuple[str, ...]:
@@ -195,6 +201,7 @@ def _load_layer(settings: Settings, layer: Layer) -> None:
     _load_spool_dir(settings, layer)
     if layer.text("TAILRACE_DESTINATIONS"):
         settings.destination_tables = []
+        settings.destinations_setting = layer.place("TAILRACE_DESTINATIONS")
     _load_masks(settings, layer)
 
 
@@ -250,15 +257,16 @@ def _load_dead_letter(settings: Settings, layer: Layer) -> None:
     """Understood where it is used: what schemes there are is not known here."""
     text = layer.text("TAILRACE_DEAD_LETTER")
     if text:
-        settings._set("dead_letter", text, layer.source("TAILRACE_DEAD_LETTER"))
-        settings.dead_letter_setting = layer.place("TAILRACE_DEAD_LETTER")
+        variable = "TAILRACE_DEAD_LETTER"
+        settings.dead_letters.append((text, layer.place(variable), layer.source(variable)))
 
 
 def _load_headers(settings: Settings, layer: Layer) -> None:
     text = layer.values.get("TAILRACE_HTTP_HEADERS", "")
     if text.strip():
         headers = parse_headers(text, layer.place("TAILRACE_HTTP_HEADERS"), settings.problems)
-        settings._set("http_headers", headers, layer.source("TAILRACE_HTTP_HEADERS"))
+        if headers.pairs:  # where no line can be used, those of the layer below stay
+            settings._set("http_headers", headers, layer.source("TAILRACE_HTTP_HEADERS"))
 
 
 def _load_masks(settings: Settings, layer: Layer) -> None:

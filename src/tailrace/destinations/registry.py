@@ -129,7 +129,7 @@ class Built:
 
 def build_destinations(environ: Mapping[str, str], settings: Settings) -> Built:
     """Every destination that `environ` asks for and that can be made. Never raises for a setting."""
-    wanted = load_destinations(environ, SCHEMES, settings.destination_tables)
+    wanted = load_destinations(environ, SCHEMES, settings.destination_tables, settings.destinations_setting)
     built = Built()
     built.problems += wanted.problems
     built.faults += wanted.faults

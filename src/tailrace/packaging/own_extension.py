@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tailrace.emulator.function import FunctionConfig
-from tailrace.errors import ConfigError, UsageError
+from tailrace.errors import UsageError
 
 OUR_EXTENSION = "tailrace"
 """The base name under which the agent registers, and the bare word that stands for it among extensions."""
@@ -35,7 +35,7 @@ def check_agent_settings(config: FunctionConfig) -> None:
         return
     from tailrace.config.places import CONFIG_FILE, read_config
     from tailrace.config.settings import load_settings
-    from tailrace.destinations.dead_letter import dead_letter_destination
+    from tailrace.destinations.dead_letter import dead_letters_in_force
     from tailrace.destinations.registry import build_destinations
 
     beside = (f"{folder}/tailrace.toml" for folder in (config.code_dir, config.opt_dir) if folder is not None)
@@ -44,11 +44,7 @@ def check_agent_settings(config: FunctionConfig) -> None:
     settings = load_settings(environ, None if named and not Path(named).is_file() else read_config(environ, [*beside]))
     built = build_destinations(environ, settings)
     problems = [*settings.problems, *built.problems, *built.faults]
-    if settings.dead_letter:
-        try:
-            dead_letter_destination(settings.dead_letter, settings.dead_letter_setting, environ)
-        except ConfigError as problem:
-            problems.append(problem)
+    problems += dead_letters_in_force(settings, environ).problems
     if problems:
         first, *others = problems
         remedy = "\n".join([*filter(None, [first.remedy]), *(f"also {other}" for other in others)])

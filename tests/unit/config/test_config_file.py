@@ -112,13 +112,13 @@ def test_all_slips_are_said_at_once_each_with_its_place(load: Load) -> None:
         "tailrace.toml: settle_ms: it is a number with decimals; allowed: a text, a whole number or a list of texts",
         "tailrace.toml: listen_host: it is needed before any file can be read; "
         "set TAILRACE_LISTEN_HOST in the environment",
-        "tailrace.toml: http_headers, first header: the header Host cannot be set; the agent sets it for each request",
-        'tailrace.toml: http_headers, second header: its value is a number; write { Name = "value" }',
+        "tailrace.toml: http_headers, Host: the header Host cannot be set; the agent sets it for each request",
+        'tailrace.toml: http_headers, X-Key: its value is a number; write { Name = "value" }',
         'tailrace.toml: destinations, second entry: unknown key "heads" (did you mean "headers"?); '
         "known: url, name, headers, types, min_level, match, exclude, queue_max_bytes, failover_for",
         "tailrace.toml: destinations, second entry, name: it holds more than a name; "
         "allowed: up to 60 letters, digits, - . and _",
-        "tailrace.toml: destinations, second entry, queue_max_bytes: it is no number in the range; "
+        "tailrace.toml: destinations, second entry, queue_max_bytes: 1 is out of range; "
         "allowed: a whole number from 65536 to 1073741824",
         'tailrace.toml: destinations, second entry, types: unknown type "functions" (did you mean "function"?); '
         "known: platform, function, extension",
@@ -182,7 +182,7 @@ def test_a_variable_that_is_not_set_costs_what_needs_it_and_is_named(load: Load)
     assert (good.url, good.trouble) == ("file:///tmp/a", None)
     assert settings.http_headers.pairs == ()
     assert said(settings) == [
-        "tailrace.toml: http_headers, first header: ${MISSING} is not set in the environment; set it, or write $${...}",
+        "tailrace.toml: http_headers, X-Key: ${MISSING} is not set in the environment; set it, or write $${...}",
     ]
 
 
