@@ -156,6 +156,30 @@ def test_a_moody_back_end_and_the_dead_letters_have_each_record_once_and_a_repla
         assert sorted(accepted) == list(range(1, row["received"] + 1))
 
 
+def test_what_was_meant_for_one_of_two_that_differ_in_a_secret_is_sent_to_neither_until_one_is_named(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    status = [404]
+    with GatedSink(lambda body: status[0]) as sink:
+        first, second = f"{sink.url}?tenant=A", f"{sink.url}?tenant=B"
+        masked = f"{sink.url}?tenant=***"
+        code = write_function(tmp_path / "shop", FUNCTION)
+        settings = {"TAILRACE_DESTINATIONS": f"{first} {second}", "TAILRACE_DEAD_LETTER": f"file://{tmp_path}/dead"}
+        run_json("app.handler", "--code", code, "--extension", "tailrace", "--timeout", "30", *variables(settings))
+        names = {(one["destination"], one["destinationsAlike"]) for one in envelopes_in(tmp_path / "dead")}
+        assert names == {(masked, 2), (f"{masked} #2", 2)}
+        status[0], sink.bodies[:] = 200, []
+        for urls in (second, f"{second} {first}"):
+            told = replay(tmp_path / "dead", env={**env, "TAILRACE_DESTINATIONS": urls}, exit_code=1)
+            assert {one["status"] for one in told["envelopes"]} == {"noTarget"}
+        assert sink.bodies == []
+        replay(tmp_path / "dead", "--destination", masked, "--to", first, env=env)
+        replay(tmp_path / "dead", "--destination", f"{masked} #2", "--to", second, env=env)
+        assert len(lines_in(sink)) == sum(one["recordCount"] for one in envelopes_in(tmp_path / "dead"))
+        listed = replay(tmp_path / "dead", "--list", env=env)
+        assert {one["status"] for one in listed["envelopes"]} == {"confirmed"}
+
+
 def test_one_poisoned_record_is_dead_lettered_and_the_others_are_delivered(tmp_path: Path) -> None:
     with GatedSink(lambda body: 400 if b"line of call 2" in body else 200) as sink:
         settings = {"TAILRACE_DESTINATIONS": sink.url, "TAILRACE_DEAD_LETTER": f"file://{tmp_path}/dead"}

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tailrace.agent.spooling import Spooling
     from tailrace.clock import Clock
     from tailrace.config.settings import Settings
+    from tailrace.destinations.registry import Built
     from tailrace.pipeline.interfaces import Destination, Transport
 
 MANAGED_INSTANCES = "lambda-managed-instances"
@@ -161,13 +162,20 @@ def build_fanout(
             (lambda: CompositeTransport(clock, environ)) if transport is None else None,
             spooling.shelf(row) if spooling is not None else None,
             note,
-            dead_letters.of(row, destination.name) if dead_letters is not None else None,
+            dead_letters.of(row, destination.name, _n_alike(destination, built)) if dead_letters is not None else None,
         )
         for (destination, row), limit in zip(rows, queue_limits(built.specs, settings), strict=True)
     ]
     unusable = [ledger.open_row(problem.setting) for problem in built.problems]
     routes = routes_of(built.specs, settings, diagnostics)
     return Fanout(exporters, ledger, clock, unusable, dead_letters=dead_letters, routes=routes)
+
+
+def _n_alike(destination: Destination, built: Built) -> int:
+    """How many destinations have its URL but for their secrets."""
+    from tailrace.pipeline.dead_letters.envelope import count_alike
+
+    return count_alike(destination.name, [one.name for one in built.destinations])
 
 
 def flush_settings(settings: Settings) -> FlushSettings:

@@ -11,10 +11,12 @@ from tailrace.errors import ConfigError, TransportError
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
 from tailrace.pipeline import messages
+from tailrace.pipeline.dead_letters.envelope import name_without_number
 from tailrace.pipeline.identity import content_checksum
 from tailrace.pipeline.messages import Outcome
 from tailrace.pipeline.sending.retry import Backoff
 from tailrace.replay.envelope import Envelope
+from tailrace.replay.identity import name_in
 from tailrace.replay.pieces import Piece, next_piece
 from tailrace.replay.state import Confirmations
 from tailrace.replay.targets import Target
@@ -62,15 +64,27 @@ class Courier:
         self._draw = draw
 
     def is_delivered(self, envelope: Envelope, target: Target) -> bool:
-        return self._confirmed.has_all(envelope.key, target.name)
+        return self._confirmed.has_all(envelope.key, self._name_of(target))
+
+    def taken_by(self, envelope: Envelope) -> str:
+        """The name of a destination that has all of the envelope, its own before others; empty where none has."""
+        own = name_without_number(envelope.destination)
+        names = [name_in(identity) for identity in self._confirmed.takers(envelope.key)]
+        return envelope.destination if own in names else next(iter(names), "")
+
+    def _name_of(self, target: Target) -> str:
+        """What the destination is called in the notes."""
+        return self._confirmed.identity(name_without_number(target.name), target.secrets)
 
     def deliver(self, envelope: Envelope, target: Target) -> Delivery:
         """What is not confirmed yet. Raises `StateError`."""
         delivery = Delivery()
-        settled = set(self._confirmed.taken(envelope.key, target.name))
+        settled = set(self._confirmed.taken(envelope.key, self._name_of(target)))
         waiting = [] if self.is_delivered(envelope, target) else [Piece(0, envelope.n_records)]
         while not delivery.stopped:
-            piece = next_piece(waiting, settled, lambda one: self._confirmed.is_cut(envelope.key, target.name, one))
+            piece = next_piece(
+                waiting, settled, lambda one: self._confirmed.is_cut(envelope.key, self._name_of(target), one)
+            )
             if piece is None:
                 break
             if settled.isdisjoint(piece.places):
@@ -79,14 +93,14 @@ class Courier:
                 waiting.insert(0, piece)
                 self._cut(piece, envelope, target, delivery)
         if not (delivery.stopped or delivery.refused or self.is_delivered(envelope, target)):
-            self._confirmed.confirm(envelope.key, target.name, None)
+            self._confirmed.confirm(envelope.key, self._name_of(target), None)
         return delivery
 
     def _cut(self, piece: Piece, envelope: Envelope, target: Target, delivery: Delivery) -> None:
         """Before a half goes out it is noted that the whole never will: who is killed in between would send the whole
         again, and what the destination took of it a second time under another name."""
         if not delivery.stopped:
-            self._confirmed.cut(envelope.key, target.name, piece)
+            self._confirmed.cut(envelope.key, self._name_of(target), piece)
 
     def _settle(self, piece: Piece, envelope: Envelope, target: Target, delivery: Delivery) -> Places:
         """One request up to an outcome; the places of the records that have theirs now. What is left is to be sent in
@@ -124,7 +138,9 @@ class Courier:
 
     def _take(self, places: Places, envelope: Envelope, target: Target, delivery: Delivery) -> None:
         delivery.delivered += len(places)
-        self._confirmed.confirm(envelope.key, target.name, None if len(places) == envelope.n_records else places)
+        self._confirmed.confirm(
+            envelope.key, self._name_of(target), None if len(places) == envelope.n_records else places
+        )
 
     def _send(self, batch: Batch, resource: Resource, target: Target) -> Outcome:
         """The outcome; where nothing helps for the moment, the last one of several attempts."""

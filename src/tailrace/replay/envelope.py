@@ -26,7 +26,7 @@ class Envelope:
     """A batch that was not delivered, as the agent wrote it down; see `pipeline.dead_letter_envelope`.
 
     `where` says the file and the line, for people. Times are RFC 3339, `first_attempt` and `last_attempt` None where
-    nothing was tried.
+    nothing was tried. `n_alike` is how many destinations the agent had of that URL but for secrets, as far as is known.
     """
 
     where: str
@@ -42,6 +42,7 @@ class Envelope:
     batch: Batch
     resource: Resource
     key: str
+    n_alike: int = 1
 
     @property
     def n_records(self) -> int:
@@ -103,6 +104,7 @@ def _envelope(value: dict[str, Any], where: str) -> Envelope:
         batch,
         resource,
         key,
+        _number(value, "destinationsAlike") if "destinationsAlike" in value else 1,
     )
 
 

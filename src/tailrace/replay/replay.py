@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from tailrace.model.batch import Batch
+from tailrace.pipeline.dead_letters.envelope import name_without_number
 from tailrace.replay.courier import Courier, Delivery
 from tailrace.replay.envelope import Envelope
 from tailrace.replay.places import Place, StoredFile
@@ -117,13 +118,9 @@ class Replay:
         return handled
 
     def _handle(self, envelope: Envelope) -> Handled:
-        target = self._targets.of(envelope.destination) if self._targets is not None else None
+        target = self._target_of(envelope)
         if target is None:
-            if self._targets is None:
-                return Handled(envelope, "", PENDING)
-            why = f"no destination of the name {envelope.destination} is set up here"
-            self.figures.say(f"{why}; set TAILRACE_DESTINATIONS to its URL, or name another one with --to")
-            return Handled(envelope, "", NO_TARGET, why)
+            return self._without_target(envelope)
         if self._courier.is_delivered(envelope, target):
             return Handled(envelope, target.name, CONFIRMED)
         if not self._sends:
@@ -131,6 +128,27 @@ class Replay:
         if target.name in self._stopped:
             return Handled(envelope, target.name, NOT_SENT, self._stopped[target.name])
         return self._judged(envelope, target, self._courier.deliver(envelope, target))
+
+    def _target_of(self, envelope: Envelope) -> Target | None:
+        if self._targets is None or self._targets.cannot_tell(envelope):
+            return None
+        return self._targets.of(envelope.destination)
+
+    def _without_target(self, envelope: Envelope) -> Handled:
+        taken_by = self._courier.taken_by(envelope)
+        if taken_by:
+            return Handled(envelope, taken_by, CONFIRMED)
+        if self._targets is None:
+            return Handled(envelope, "", PENDING)
+        name = envelope.destination
+        if self._targets.cannot_tell(envelope):
+            why = f"which of the destinations {name_without_number(name)} is meant by {name} cannot be told"
+            remedy = f"they differ in their secrets only; name one: --destination '{name}' --to URL"
+        else:
+            why = f"no destination of the name {name} is set up here"
+            remedy = "set TAILRACE_DESTINATIONS to its URL, or name another one with --to"
+        self.figures.say(f"{why}; {remedy}")
+        return Handled(envelope, "", NO_TARGET, why)
 
     def _judged(self, envelope: Envelope, target: Target, delivery: Delivery) -> Handled:
         figures = self.figures

@@ -12,7 +12,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from tailrace.errors import TailraceError, UsageError
+from tailrace.replay.identity import identity_of
 from tailrace.replay.pieces import Piece
+
+_SALT_BYTES = 16
 
 
 class StateError(TailraceError):
@@ -27,8 +30,8 @@ def default_state_path(place: str, environ: Mapping[str, str]) -> Path:
 
 
 class Confirmations:
-    """Which records of which envelope (by idempotency key) which destination (by name) has taken, and in which pieces
-    the others go out.
+    """Which records of which envelope (by idempotency key) which destination (by `identity`) has taken, and in which
+    pieces the others go out.
 
     Lines are added to a file and are on the disk when `confirm` returns; a last line that was cut off by a kill is
     not counted, and is ended by the next one. One replay has it at a time.
@@ -41,6 +44,9 @@ class Confirmations:
         self._place = place
         self._taken: dict[tuple[str, str], set[int] | None] = {}
         self._cuts: dict[tuple[str, str], set[Piece]] = {}
+        self._takers: dict[str, list[str]] = {}
+        self._identities: dict[tuple[str, str], str] = {}
+        self._salt = b""
         self._descriptor: int | None = None
         try:
             if is_kept:
@@ -59,6 +65,20 @@ class Confirmations:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+    def identity(self, name: str, secrets: str) -> str:
+        """What a destination is called here: its name, and where that leaves out `secrets` a digest of them."""
+        found = self._identities.get((name, secrets))
+        if found is None:
+            if secrets and not self._salt:
+                self._salt = os.urandom(_SALT_BYTES)
+                self._add({"salt": self._salt.hex()})
+            found = self._identities[name, secrets] = identity_of(name, secrets, self._salt)
+        return found
+
+    def takers(self, key: str) -> list[str]:
+        """The identities of the destinations that have every record of the envelope."""
+        return self._takers.get(key, [])
 
     def has_all(self, key: str, destination: str) -> bool:
         """Whether every record of the envelope is taken."""
@@ -94,12 +114,17 @@ class Confirmations:
 
     def _note(self, key: str, destination: str, places: Collection[int] | None) -> None:
         known = self._taken.get((key, destination), set())
-        self._taken[key, destination] = None if places is None or known is None else known | set(places)
+        if known is None:
+            return
+        if places is None:
+            self._takers.setdefault(key, []).append(destination)
+        self._taken[key, destination] = None if places is None else known | set(places)
 
     def forget(self) -> None:
         """Start over: what was confirmed before counts no more in this run. What was cut stays cut, so that each piece
         goes out under the name that the destination may know it by."""
         self._taken.clear()
+        self._takers.clear()
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -137,6 +162,9 @@ class Confirmations:
             os.write(self._descriptor, b"\n")
 
     def _read_line(self, value: dict[str, Any]) -> None:
+        if "salt" in value:
+            self._salt = bytes.fromhex(value["salt"])
+            return
         key, to = str(value["key"]), str(value["to"])
         if "cut" in value:
             first, end = value["cut"]

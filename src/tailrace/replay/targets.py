@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tailrace.config.destinations import BUCKET_VARIABLE, VARIABLE
 from tailrace.config.places import CONFIG_FILE, read_config
 from tailrace.config.settings import Settings, load_settings
+from tailrace.config.urls import MASK
 from tailrace.destinations.registry import build_destinations
 from tailrace.errors import UsageError
+from tailrace.pipeline.dead_letters.envelope import count_alike, name_without_number
 from tailrace.pipeline.wire.transport import CompositeTransport
+from tailrace.replay.envelope import Envelope
+from tailrace.replay.identity import secrets_of
 from tailrace.replay.places import read_spec
 
 if TYPE_CHECKING:
@@ -23,11 +27,12 @@ TO = "--to"
 
 @dataclass(frozen=True)
 class Target:
-    """A destination and the way there. `name` is its URL without secrets."""
+    """A destination and the way there. `name` is its URL without secrets, `secrets` what the name leaves out."""
 
     name: str
     destination: Destination
     transport: Transport
+    secrets: str = field(default="", repr=False)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -66,7 +71,10 @@ class Targets:
         if not built.destinations:
             remedy = f"set {VARIABLE} as the agent has it, or name one destination with {TO}"
             raise UsageError(VARIABLE, "it is not set, so there is nowhere to send to", remedy)
-        self._by_name = {one.name: Target(one.name, one, CompositeTransport(clock, own)) for one in built.destinations}
+        self._by_name = {
+            one.name: Target(one.name, one, CompositeTransport(clock, own), secrets_of(spec))
+            for one, spec in zip(built.destinations, built.specs, strict=True)
+        }
         if to is not None:
             (self._only,) = self._by_name.values()
 
@@ -78,6 +86,13 @@ class Targets:
     def of(self, destination: str) -> Target | None:
         """Where what was meant for `destination` goes; None where nothing of that name is set up."""
         return self._only or self._by_name.get(destination)
+
+    def cannot_tell(self, envelope: Envelope) -> bool:
+        """Whether the envelope may be meant for one of several destinations, of which its words fit each."""
+        if self._only is not None or MASK not in envelope.destination:
+            return False
+        is_numbered = name_without_number(envelope.destination) != envelope.destination
+        return is_numbered or envelope.n_alike > 1 or count_alike(envelope.destination, self._by_name) > 1
 
     def close(self) -> None:
         for target in self._by_name.values():

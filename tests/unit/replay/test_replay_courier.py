@@ -219,6 +219,9 @@ class OneTarget(Targets):
     def of(self, destination: str) -> Target | None:
         return self._end.target if self._name in (None, destination) else None
 
+    def cannot_tell(self, envelope: Envelope) -> bool:
+        return False
+
 
 def statuses(
     folder: Path,

@@ -8,6 +8,8 @@ from tailrace.protocol.jsontext import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tailrace.model.batch import Batch
     from tailrace.model.resource import Resource
     from tailrace.pipeline.ledger import LedgerRow
@@ -20,7 +22,8 @@ class Letter:
     """A batch that one destination does not get.
 
     `destination` is its URL without secrets, `reason` one word, `error` what the destination or the network said last
-    (without secrets). The attempts are those for the batch as it was first sealed, its halves' included; `first_s` and
+    (without secrets). `n_alike` is how many destinations have that URL but for their secrets, itself included. The
+    attempts are those for the batch as it was first sealed, its halves' included; `first_s` and
     `last_s` (seconds since 1970) are None where there were none. `row` is where its outcome is booked.
     """
 
@@ -32,6 +35,7 @@ class Letter:
         "error",
         "first_s",
         "last_s",
+        "n_alike",
         "reason",
         "row",
         "written_s",
@@ -49,6 +53,7 @@ class Letter:
         attempts: int = 0,
         first_s: float | None = None,
         last_s: float | None = None,
+        n_alike: int = 1,
     ) -> None:
         self.row = row
         self.destination = destination
@@ -60,6 +65,7 @@ class Letter:
         self.attempts = attempts
         self.first_s = first_s
         self.last_s = last_s
+        self.n_alike = n_alike
 
     def __len__(self) -> int:
         """Records."""
@@ -82,6 +88,7 @@ def envelope_line(letter: Letter, resource: Resource) -> bytes:
         "version": VERSION,
         "time": rfc3339_ms(letter.written_s),
         "destination": letter.destination,
+        **({"destinationsAlike": letter.n_alike} if letter.n_alike > 1 else {}),
         "reason": letter.reason,
         "error": letter.error,
         "attempts": letter.attempts,
@@ -99,6 +106,17 @@ def envelope_line(letter: Letter, resource: Resource) -> bytes:
         **_records(batch.parts),
     }
     return dumps(members).encode("ascii")
+
+
+def name_without_number(name: str) -> str:
+    """The name of a destination without the number that tells it from those of the same URL but for secrets. A URL
+    holds no blank."""
+    return name.partition(" #")[0]
+
+
+def count_alike(name: str, names: Iterable[str]) -> int:
+    """How many of the `names` are the same as `name` but for their numbers."""
+    return [name_without_number(one) for one in names].count(name_without_number(name))
 
 
 def request_ids(lines: list[bytes]) -> list[str]:

@@ -108,8 +108,9 @@ class DeadLetters:
             self._spawn = spawn
             self._start_thread()
 
-    def of(self, row: LedgerRow, destination: str) -> Bury:
-        """What a sender for `destination`, booking in `row`, does with what it cannot deliver."""
+    def of(self, row: LedgerRow, destination: str, n_alike: int = 1) -> Bury:
+        """What a sender for `destination`, booking in `row`, does with what it cannot deliver. `n_alike` is how many
+        destinations have that URL but for secrets."""
 
         def bury(batches: Sequence[Sealed], reason: str, error: str) -> None:
             written_s = self._clock.wall_s()
@@ -117,7 +118,7 @@ class DeadLetters:
                 tried = one.trials
                 environment_id = one.environment or self._resource.environment_id
                 letter = Letter(row, destination, one.batch, environment_id, reason, error, written_s,
-                                tried.attempts, tried.first_s, tried.last_s)  # fmt: skip
+                                tried.attempts, tried.first_s, tried.last_s, n_alike)  # fmt: skip
                 self.take(letter)
 
         return bury
