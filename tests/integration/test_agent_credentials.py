@@ -94,7 +94,7 @@ def test_after_a_trouble_of_the_endpoint_the_same_run_delivers(opt: Path, api: F
             api.invoke(f"request-{number}")
             api.post_telemetry(invocation(f"request-{number}", "a line"))
             api.wait_for_next(number + 1)
-        assert agent.running
+        assert agent.running()
         assert store.bodies, "what was held while there were no credentials waits for half a minute"
         api.shutdown()
         assert agent.exit_code() == 0

@@ -133,6 +133,13 @@ class Life:
             self.sender.written(sealed)
             self.sender.no_reply("timeout", self.clock.monotonic_s(), 0.0, sealed)
 
+    def flush_in_vain(self) -> None:
+        """The end of an invocation, and its deadline: what was not delivered is written down."""
+        self.sender.flush()
+        while self.sender.back_up():
+            pass
+        self.account.note()
+
     def leave(self) -> RowSnapshot:
         """SHUTDOWN of an environment that goes on: the ledger's row as it is printed."""
         self.sender.close(keep=True)

@@ -214,14 +214,15 @@ class Fanout:
 
     def wait_flushed(self, write_until_s: float, reply_until_s: float, glance_s: float | None, full: bool) -> bool:
         """Wait until everything is on the wire, and then `glance_s` for those replies that usually come so soon; for
-        replies in full where there is no glance, and of destinations that are not warm."""
+        replies in full where there is no glance, and of destinations that are not warm. What is not done by then is
+        written to disk as well."""
         glanced = [e for e in self._exporters if glance_s is not None and e.is_warm]
         flushed = True
         for exporter in self._exporters:
             if exporter not in glanced:
-                flushed = exporter.wait_drained(reply_until_s, full) and flushed
+                flushed = exporter.wait_drained(reply_until_s, full, backs_up=True) and flushed
         for exporter in glanced:
-            flushed = exporter.wait_written(write_until_s, full) and flushed
+            flushed = exporter.wait_written(write_until_s, full, backs_up=True) and flushed
         if glance_s:
             until_s = min(self._clock.monotonic_s() + glance_s, reply_until_s)
             for exporter in glanced:

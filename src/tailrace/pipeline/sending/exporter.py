@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _MIN_TIMEOUT_S = 0.001
 # How long the wire may be taken by a request that waits for its reply before it is not waited for any more.
 PATIENCE_S = 0.02
+# How long batches may be written to disk for a flush that ended before they were delivered.
+BACK_UP_S = 0.05
 # Requests on their way to one destination at once, at most.
 MAX_LANES = 4
 
@@ -193,7 +195,7 @@ class Exporter:
             self._is_warm = False
             self._thaws += 1
 
-    def wait_written(self, until_s: float, full: bool = False) -> bool:
+    def wait_written(self, until_s: float, full: bool = False, backs_up: bool = False) -> bool:
         """True as soon as everything offered before this call has its outcome or is on the wire.
 
         Where the wire is taken by a request whose reply does not come soon a further connection is used: a server that
@@ -208,7 +210,7 @@ class Exporter:
             if not is_written:
                 sender.make_haste(True)
                 self._join_express()
-                is_written, notices = self._wait_for(sender.is_written, until_s, full)
+                is_written, notices = self._wait_for(sender.is_written, until_s, full, backs_up)
                 sender.make_haste(False)
             else:
                 notices = []
@@ -233,20 +235,24 @@ class Exporter:
             self._spawn(self._run_express)
         self._monitor.notify_all()
 
-    def wait_drained(self, deadline_s: float, full: bool = True) -> bool:
+    def wait_drained(self, deadline_s: float, full: bool = True, backs_up: bool = False) -> bool:
         """True as soon as everything offered before this call has its outcome, False when that did not happen.
 
         Does not wait at all for a destination that is down already, and no longer for one that goes down
         meanwhile with no attempt due before the end. `deadline_s` is monotonic. Running into it counts as the
         destination's failure, unless `full` is False: then the caller had less time to give than the
         destination may take, and only all such waits together do, when they are as long as that.
+
+        With `backs_up` what such a wait leaves in memory is written to disk as well: after it the sandbox is frozen.
         """
         with self._monitor:
-            is_settled, notices = self._wait_for(self._sender.is_settled, deadline_s, full)
+            is_settled, notices = self._wait_for(self._sender.is_settled, deadline_s, full, backs_up)
         self._say(notices)
         return is_settled
 
-    def _wait_for(self, reached: Callable[[int], bool], until_s: float, full: bool) -> tuple[bool, list[Notice]]:
+    def _wait_for(
+        self, reached: Callable[[int], bool], until_s: float, full: bool, backs_up: bool = False
+    ) -> tuple[bool, list[Notice]]:
         """Whether `reached` says so of everything accepted before, and what is to be said. The caller has the lock."""
         sender, state = self._sender, self._sender.availability
         goal = sender.accepted
@@ -261,7 +267,14 @@ class Exporter:
             now_s = self._clock.monotonic_s()
             if not reached(goal) and (self._patience.is_used_up(began_s, now_s, given_s) or full):
                 notices = sender.wait_expired(now_s, self._clock.wall_s())
+            if not reached(goal) and backs_up:
+                self._back_up(min(now_s, began_s + given_s) + BACK_UP_S)
         return reached(goal), notices
+
+    def _back_up(self, until_s: float) -> None:
+        """What is in memory alone goes to disk as well. The caller has the lock."""
+        while self._clock.monotonic_s() < until_s and self._sender.back_up():
+            pass
 
     def begin_close(self, deadline_s: float, keep: bool = False) -> None:
         """Last flush; the thread tries until `deadline_s` (monotonic) and ends. Does not wait. With `keep` there will

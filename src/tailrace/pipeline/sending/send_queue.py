@@ -23,7 +23,8 @@ class SendQueue:
     past the door, ever, `settled` those of them that have their outcome.
 
     With a `shelf` the newest batches are put there while memory is full, and read again when their turn comes: the
-    order stays what it was. The bound is of memory alone, and is exceeded by what is read for the wire.
+    order stays what it was. The bound is of memory alone, and is exceeded by what is read for the wire. What is in
+    memory may lie on the shelf as well, in case this process is killed.
     """
 
     __slots__ = (
@@ -109,7 +110,7 @@ class SendQueue:
         if self._shelf is None:
             return False
         resting = [one for one in self._ready if isinstance(one, Sealed) and self._rests(one)]
-        read = next((one for one in resting if one.place is not None and not one.is_cut), None)
+        read = next((one for one in reversed(resting) if one.place is not None and not one.is_cut), None)
         if read is not None:
             self._put_away(read, self._shelf.back(read))
             return True
@@ -123,6 +124,20 @@ class SendQueue:
         if shelved is not None:
             self._put_away(newest, shelved)
         return shelved is not None
+
+    def back_up(self) -> bool:
+        """The first batch that is in memory alone goes on the shelf as well. False where there is none, or no room."""
+        if self._shelf is None:
+            return False
+        self._admit(self._batcher.seal())
+        one = next((one for one in self._ready if isinstance(one, Sealed) and one.place is None), None)
+        shelved = None if one is None else self._shelf.put(one)
+        if one is None or shelved is None:
+            return False
+        one.place, one.places, one.since_ms = shelved.place, shelved.places, shelved.since_ms
+        if not self._rests(one):
+            self.doubt(one)
+        return True
 
     def _rests(self, one: Sealed) -> bool:
         return one is not self._on_wire and not one.is_express and not one.is_written

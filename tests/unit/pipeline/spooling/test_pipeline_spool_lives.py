@@ -250,10 +250,93 @@ def test_a_disk_that_takes_nothing_is_named_and_asked_again_later(tmp_path: Path
     assert len(warnings) == 1
 
 
+def test_what_a_flush_leaves_undelivered_outlives_a_kill(tmp_path: Path, clock: ManualClock) -> None:
+    arrived: list[bytes] = []
+    written = lines(count(), 10)
+    first = Life(tmp_path / "spool", clock, arrived, queue_max_bytes=10_000, number=1)
+    first.come(written)
+    first.flush_in_vain()
+    assert (first.row.snapshot().held, first.row.snapshot().spooled) == (10, 10)
+    first.be_killed()
+
+    second = Life(tmp_path / "spool", clock, arrived, number=2)
+    sealed = second.next()
+    assert sealed is not None
+    assert sealed.environment == "process-1"
+    second.deliver_all()
+
+    assert arrived == written
+    assert (second.row.snapshot().received, second.row.snapshot().delivered) == (10, 10)
+    assert second.row.snapshot().dropped == {}
+
+
+def test_what_was_written_down_for_a_kill_that_did_not_come_is_sent_from_memory_and_leaves_nothing(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    arrived: list[bytes] = []
+    written = lines(count(), 10)
+    life = Life(tmp_path / "spool", clock, arrived, queue_max_bytes=10_000)
+    life.come(written)
+    life.flush_in_vain()
+    (file,) = segments(tmp_path)
+    size = file.stat().st_size
+    life.flush_in_vain()
+    assert file.stat().st_size == size, "a batch is written down once"
+    life.deliver()
+    life.be_killed()
+    again = Life(tmp_path / "spool", clock, arrived, number=2)
+    again.deliver_all()
+    assert arrived == written
+    assert segments(tmp_path) == []
+
+
+def test_a_batch_that_is_written_down_while_it_is_on_the_wire_may_have_arrived(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    first = Life(tmp_path / "spool", clock, [], queue_max_bytes=10_000)
+    first.come(lines(count(), 2))
+    sealed = first.next()
+    assert sealed is not None
+    first.sender.written(sealed)
+    first.flush_in_vain()
+    first.be_killed()
+
+    second = Life(tmp_path / "spool", clock, [])
+    found = second.next()
+    assert found is not None
+    assert found.unconfirmed
+
+
+def test_memory_that_is_full_is_given_back_at_no_cost_by_what_is_written_down_already(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    life = Life(tmp_path / "spool", clock, [], queue_max_bytes=400)
+    life.come(lines(count(), 8))
+    life.flush_in_vain()
+    (file,) = segments(tmp_path)
+    size = file.stat().st_size
+    assert life.sender.make_room(300)
+    assert file.stat().st_size == size
+    assert life.row.snapshot().spooled == life.row.snapshot().held == 8
+
+
+def test_without_room_on_disk_a_flush_in_vain_leaves_things_as_they_were(tmp_path: Path, clock: ManualClock) -> None:
+    arrived: list[bytes] = []
+    written = lines(count(), 8)
+    life = Life(tmp_path / "spool", clock, arrived, queue_max_bytes=10_000, spool_max_bytes=700)
+    life.come(written)
+    life.flush_in_vain()
+    assert 0 < life.row.snapshot().spooled < 8
+    life.deliver_all()
+    assert arrived == written
+
+
 STEPS = st.one_of(
     st.tuples(st.just("come"), st.integers(1, 12)),
     st.tuples(
-        st.sampled_from(["deliver", "split", "deliver_odd_places", "reject", "send_in_vain", "leave", "kill"]),
+        st.sampled_from(
+            ["deliver", "split", "deliver_odd_places", "reject", "send_in_vain", "flush_in_vain", "leave", "kill"]
+        ),
         st.just(0),
     ),
 )
