@@ -13,8 +13,10 @@ from tailrace.model.resource import Resource
 from tailrace.pipeline.dead_letters.envelope import TYPE, VERSION
 from tailrace.pipeline.identity import batch_id
 from tailrace.pipeline.times import epoch_ms
+from tailrace.replay.lines import HEAD_BYTES
 
-_MARK = TYPE.encode()
+MARK = TYPE.encode()
+"""Stands near the beginning of every line of ours."""
 
 
 class BrokenEnvelopeError(TailraceError):
@@ -60,7 +62,7 @@ class Envelope:
 
 def is_meant_as_envelope(line: bytes) -> bool:
     """Whether the line looks like one of ours, whole or not."""
-    return _MARK in line[:256]
+    return MARK in line[:HEAD_BYTES]
 
 
 def read_envelope(line: bytes, where: str) -> Envelope | None:
@@ -87,6 +89,8 @@ def _envelope(value: dict[str, Any], where: str) -> Envelope:
     key = _text(value, "idempotencyKey")
     if key != batch_id(batch, resource.environment_id):
         raise BrokenEnvelopeError("its records are not those that its idempotencyKey was made for")
+    if "recordCount" in value and _number(value, "recordCount") != len(parts):
+        raise BrokenEnvelopeError("its recordCount is not the number of its records")
     time = _text(value, "time")
     if epoch_ms(time) is None:
         raise BrokenEnvelopeError('its "time" is no time of RFC 3339 in UTC')

@@ -106,7 +106,7 @@ class Replay:
         figures.files += 1
         figures.foreign_files += contents.is_foreign
         figures.envelopes += len(contents.envelopes)
-        figures.unreadable += len(contents.troubles)
+        figures.unreadable += contents.n_troubles
         for trouble in contents.troubles:
             figures.say(trouble)
 

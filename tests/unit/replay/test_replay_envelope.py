@@ -109,6 +109,7 @@ def changed(**members: object) -> bytes:
         (changed(lastSeq=-1), 'its "lastSeq" is missing or no whole number'),
         (changed(functionName=None), 'its "functionName" is missing or no text'),
         (changed(records=["other"]), "its records are not those that its idempotencyKey was made for"),
+        (changed(recordCount=99), "its recordCount is not the number of its records"),
         (changed(time="yesterday"), 'its "time" is no time of RFC 3339 in UTC'),
     ],
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given, settings
@@ -14,9 +16,21 @@ from hypothesis import strategies as st
 from support.dead_letters import RESOURCE, letter, write_letters
 from tailrace.errors import UsageError
 from tailrace.pipeline.dead_letters.envelope import envelope_line
-from tailrace.replay.lines import CHUNK_BYTES, DamagedFileError, lines_of
+from tailrace.replay.lines import (
+    CHUNK_BYTES,
+    ENVELOPE_MAX_BYTES,
+    OTHER_MAX_BYTES,
+    DamagedFileError,
+    LineLimits,
+    LongLine,
+)
+from tailrace.replay.lines import lines_of as read_lines
 from tailrace.replay.places import FolderPlace, PlaceError, StoredFile, open_place
 from tailrace.replay.reading import FileContents, read_file
+
+
+def lines_of(stream: BinaryIO, limits: LineLimits = LineLimits(b"mark")) -> list[bytes | LongLine]:  # noqa: B008
+    return list(read_lines(stream, limits))
 
 
 def contents_of(path: Path) -> FileContents:
@@ -31,17 +45,96 @@ def test_lines_are_the_same_whether_compressed_or_not(lines: list[bytes], ends: 
     data = b"\n".join(lines) + (b"\n" if ends else b"")
     expected = lines if ends or lines[-1] else lines[:-1]
     if data[:2] != b"\x1f\x8b":
-        assert list(lines_of(io.BytesIO(data))) == expected
-    assert list(lines_of(io.BytesIO(gzip.compress(data)))) == expected
+        assert lines_of(io.BytesIO(data)) == expected
+    assert lines_of(io.BytesIO(gzip.compress(data))) == expected
     middle = len(data) // 2
     joined = gzip.compress(data[:middle]) + gzip.compress(data[middle:])
-    assert list(lines_of(io.BytesIO(joined))) == expected
+    assert lines_of(io.BytesIO(joined)) == expected
 
 
 def test_lines_longer_than_what_is_read_at_once() -> None:
     data = os.urandom(CHUNK_BYTES * 2).replace(b"\n", b" ") + b"\nend"
     for file in (data, gzip.compress(data)):
-        assert [len(line) for line in lines_of(io.BytesIO(file))] == [CHUNK_BYTES * 2, 3]
+        assert [len(line) for line in lines_of(io.BytesIO(file)) if isinstance(line, bytes)] == [CHUNK_BYTES * 2, 3]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.binary(max_size=900).filter(lambda line: b"\n" not in line), min_size=1, max_size=12),
+    st.integers(0, 400),
+)
+def test_lines_that_are_too_long_are_named_where_they_stand_and_the_others_are_whole(
+    lines: list[bytes], most: int
+) -> None:
+    found = lines_of(io.BytesIO(b"\n".join(lines) + b"\n"), LineLimits(b"mark", 600, most))
+    expected = [
+        line if len(line) <= (600 if b"mark" in line[:256] else most) else LongLine(line[:256], most) for line in lines
+    ]
+    assert [one.max_bytes if isinstance(one, LongLine) else one for one in found] == [
+        one.max_bytes if isinstance(one, LongLine) else one for one in expected
+    ]
+
+
+def test_what_begins_like_an_envelope_may_be_longer() -> None:
+    limits = LineLimits(b"mark", 600, 300)
+    data = b"mark" + b"x" * 500 + b"\n" + b"y" * 500 + b"\nmark" + b"z" * 700 + b"\nend"
+    found = lines_of(io.BytesIO(data), limits)
+    assert found[0] == b"mark" + b"x" * 500
+    assert found[1] == LongLine(b"y" * 256, 300)
+    assert found[2] == LongLine(b"mark" + b"z" * 252, 600)
+    assert found[3] == b"end"
+
+
+class CountingStream(io.RawIOBase):
+    """Endless zeros, and how many of them were asked for."""
+
+    def __init__(self) -> None:
+        self.n_bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        self.n_bytes += size
+        return b"\0" * size
+
+
+def test_a_line_without_an_end_is_told_before_its_end() -> None:
+    stream = CountingStream()
+    limits = LineLimits(b"mark", 10 * CHUNK_BYTES, 4 * CHUNK_BYTES)
+    assert isinstance(next(iter(read_lines(stream, limits))), LongLine)  # type: ignore[arg-type]  # all that is read of it
+    assert stream.n_bytes == 5 * CHUNK_BYTES
+
+
+def test_a_line_that_is_longer_than_any_envelope_is_skipped_and_named(
+    tmp_path: Path,
+) -> None:
+    good = envelope_line(letter(1, 3), RESOURCE)
+    long = b"\0" * (OTHER_MAX_BYTES + 1)
+    (tmp_path / "s-env-dead-letter-00000001.ndjson.gz").write_bytes(
+        gzip.compress(good + b"\n" + long + b"\n" + good, 1)
+    )
+    contents = contents_of(tmp_path)
+    assert [one.where[-6:] for one in contents.envelopes] == ["line 1", "line 3"]
+    (trouble,) = contents.troubles
+    assert trouble.endswith("line 2: it is longer than 48 MiB, which no envelope is; it was skipped")
+
+
+def test_no_envelope_is_as_long_as_a_line_may_be() -> None:
+    # all that takes most bytes: a control character as the id of the request
+    text = "\x01" * 50_000
+    record = json.dumps({"requestId": text, "seq": 1}, ensure_ascii=False).encode()
+    one = letter(1, 1)
+    one.batch.parts[:] = [record]
+    assert len(envelope_line(one, RESOURCE)) < 2 * 6 * len(record) + 4096
+    assert OTHER_MAX_BYTES < ENVELOPE_MAX_BYTES
+
+
+def test_each_thing_that_is_wrong_with_a_file_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "s-env-dead-letter-00000001.ndjson").write_bytes(b"\xff\n" * 17 + b'{"type":"tailrace.deadLetter"\n')
+    contents = contents_of(tmp_path)
+    assert contents.troubles == [
+        "s-env-dead-letter-00000001.ndjson, lines 1, 2, 3 and 14 more: this is no envelope",
+        "s-env-dead-letter-00000001.ndjson, line 18: the line is cut off or damaged",
+    ]
+    assert contents.n_troubles == 18
 
 
 @settings(deadline=None)
@@ -50,7 +143,7 @@ def test_a_compressed_file_that_was_cut_off_says_so(left: int) -> None:
     whole = gzip.compress(os.urandom(180) + b"\n", mtime=0)
     cut = whole[: max(2, len(whole) - left)]
     with pytest.raises(DamagedFileError):
-        list(lines_of(io.BytesIO(cut)))
+        lines_of(io.BytesIO(cut))
 
 
 def test_envelopes_of_a_file_with_their_places(tmp_path: Path) -> None:
