@@ -95,7 +95,8 @@ class HttpDestination:
             return Outcome(POISONED, reason)
         if 300 <= status < 400:
             host = redirect_host(reply)
-            return Outcome(REJECTED, f"{reason}: redirected{' to ' + host if host else ''}, which is not followed")
+            details = {"redirectedTo": host} if host else None
+            return Outcome(REJECTED, f"{reason}: redirected, which is not followed", details=details)
         return Outcome(REJECTED, reason)
 
     def health_request(self, wall_s: float) -> HttpRequest:

@@ -37,6 +37,11 @@ RECORD_TOO_LARGE = "record_too_large"  # larger than a whole request may be
 TOO_LARGE = "too_large"  # the destination refused it even alone
 REJECTED = "rejected"  # any other refusal, where its own words stand elsewhere
 
+# A row counts by that many reasons, and by one word for all further ones: a destination has words of its own, and no
+# end of them makes a row grow.
+MAX_REASONS = 32
+OTHER_REASONS = "other"
+
 NO_DESTINATION_ROW = "none"
 REFUSED_ROW = "refused"  # counts telemetry posts, not records: answered 503, so that the platform sends them again
 INTAKE_FULL = "intake_full"  # the worker is behind
@@ -187,14 +192,13 @@ class LedgerRow:
         """The destination will never take these `n` records as they are."""
         with self._lock:
             self._let_go(n)
-            self._rejected[reason] = self._rejected.get(reason, 0) + n
+            _count(self._rejected, reason, n)
 
     def drop(self, n: int, reason: str) -> None:
         """`n` held records are lost, and this is why."""
         with self._lock:
             self._let_go(n)
-            if n:
-                self._dropped[reason] = self._dropped.get(reason, 0) + n
+            _count(self._dropped, reason, n)
 
     def dead_letter(self, n: int = 1) -> None:
         with self._lock:
@@ -251,6 +255,12 @@ class LedgerRow:
         if not 0 <= n <= self._held:
             raise ValueError(f"ledger row {self.name}: an outcome for {n} records, but {self._held} are held")
         self._held -= n
+
+
+def _count(reasons: dict[str, int], reason: str, n: int) -> None:
+    if n:
+        word = reason if reason in reasons or len(reasons) < MAX_REASONS else OTHER_REASONS
+        reasons[word] = reasons.get(word, 0) + n
 
 
 class Ledger:

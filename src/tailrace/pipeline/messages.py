@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 
 class HttpRequest:
@@ -85,11 +85,14 @@ AUTHENTICATION = "authentication"  # refused until a credential changes; worth a
 class Outcome:
     """The meaning of a reply: one of the words above, a reason to count and show by, and when to try again.
 
+    The reason is the same for all that have one trouble, for it is counted by; what tells one of them from another
+    stands in `details`, for the log.
+
     With `PARTIAL`, `refused` and `again` are the places in the batch (from 0) of records that will never be taken and
     of those that may be when they are sent again; all others were taken.
     """
 
-    __slots__ = ("again", "kind", "reason", "refused", "retry_after_s")
+    __slots__ = ("again", "details", "kind", "reason", "refused", "retry_after_s")
 
     def __init__(
         self,
@@ -98,9 +101,11 @@ class Outcome:
         retry_after_s: float | None = None,
         refused: Collection[int] = (),
         again: Collection[int] = (),
+        details: Mapping[str, object] | None = None,
     ) -> None:
         self.kind = kind
         self.reason = reason
         self.retry_after_s = retry_after_s
         self.refused = refused
         self.again = again
+        self.details = details or {}

@@ -89,7 +89,7 @@ def test_the_users_headers_win_over_ours() -> None:
         (400, {}, POISONED, "400"),
         (422, {}, POISONED, "422"),
         (404, {}, REJECTED, "404"),
-        (307, {"location": "https://new.example:8443/x?k=hunter2"}, REJECTED, "redirected to new.example, which"),
+        (307, {"location": "https://new.example:8443/x?k=hunter2"}, REJECTED, "307: redirected, which is not followed"),
         (301, {"location": "/relative"}, REJECTED, "redirected, which is not followed"),
         (301, {}, REJECTED, "redirected, which is not followed"),
     ],
@@ -99,6 +99,14 @@ def test_what_replies_mean(status: int, headers: dict[str, str], kind: str, said
     assert outcome.kind == kind
     assert said in outcome.reason
     assert "hunter2" not in outcome.reason
+
+
+def test_every_redirect_has_one_reason_and_its_host_is_a_detail_for_the_log() -> None:
+    replies = [Reply(307, {"location": f"https://host{n}.example:8443/x?k=hunter2"}) for n in range(3)]
+    outcomes = [build("https://h/").classify(reply) for reply in replies]
+    assert len({outcome.reason for outcome in outcomes}) == 1
+    assert [outcome.details for outcome in outcomes] == [{"redirectedTo": f"host{n}.example"} for n in range(3)]
+    assert build("https://h/").classify(Reply(301, {"location": "/relative"})).details == {}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.pipeline.ledger import Ledger, LedgerRow
+from tailrace.pipeline.ledger import MAX_REASONS, OTHER_REASONS, Ledger, LedgerRow
 
 OPERATIONS = ["receive", "deliver", "filter", "sample", "reject", "drop", "dead_letter", "resend_unconfirmed"]
 
@@ -126,6 +126,22 @@ def test_refused_posts_have_a_row_of_their_own_from_the_first_one_on() -> None:
     ledger.refuse("intake_full")
     counts = ledger.snapshot()["refused"]
     assert (counts.received, counts.rejected, counts.held) == (2, 2, 0)
+
+
+@pytest.mark.parametrize("booked", ["rejected_reasons", "dropped"])
+def test_reasons_without_end_share_one_word_and_the_sum_holds(booked: str) -> None:
+    row = Ledger().open_row("x")
+    row.receive(4002)
+    book = row.reject if booked == "rejected_reasons" else row.drop
+    for n in range(2000):
+        book(1, f"status 307: redirected to host{n}")
+    for n in range(2001):
+        book(1, f"status 307: redirected to host{n}")
+    reasons = getattr(row.snapshot(), booked)
+    assert len(reasons) == MAX_REASONS + 1
+    assert reasons["status 307: redirected to host0"] == 2
+    assert reasons[OTHER_REASONS] == 4001 - 2 * MAX_REASONS
+    assert row.snapshot().received == row.snapshot().accounted
 
 
 def test_a_snapshot_stands_still() -> None:

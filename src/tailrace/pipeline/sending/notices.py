@@ -14,6 +14,10 @@ NOT_CONNECTED_YET = "not connected yet"
 NO_REPLY_YET = "no reply yet"
 
 
+# A destination has words of its own: no more lines than that until it takes something, whatever it says.
+_MAX_SAID = 32
+
+
 class Notice:
     """Something the user should be told: arguments for `Diagnostics`."""
 
@@ -36,7 +40,7 @@ class Said:
 
     def once(self, key: str, level: str, message: str, fields: dict[str, object]) -> list[Notice]:
         """Say it, unless it was said."""
-        if key in self._keys:
+        if key in self._keys or len(self._keys) >= _MAX_SAID:
             return []
         self._keys.add(key)
         return [Notice(level, message, {"destination": self._destination, **fields})]

@@ -10,6 +10,8 @@ from tailrace.pipeline.sending.notices import NOT_TAKEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.messages import Outcome
     from tailrace.pipeline.sealed import Sealed
@@ -57,7 +59,7 @@ class Refusals:
             return self._split(sealed, now_s)
         if outcome.kind == messages.POISONED:
             return self._isolate(sealed, now_s, reason)
-        return self._rejected(sealed, now_s, reason)
+        return self._rejected(sealed, now_s, reason, outcome.details)
 
     def _partial(
         self, sealed: Sealed, outcome: Outcome, now_s: float, draw: float, wall_s: float | None
@@ -108,11 +110,13 @@ class Refusals:
             return self._split(sealed, now_s)
         return self._rejected(sealed, now_s, reason)
 
-    def _rejected(self, sealed: Sealed, now_s: float, reason: str) -> list[Notice]:
+    def _rejected(
+        self, sealed: Sealed, now_s: float, reason: str, details: Mapping[str, object] | None = None
+    ) -> list[Notice]:
         self._undeliverable.refuse(sealed, reason)
         self._queue.replace(sealed, ())
-        return self._say_rejected(reason, len(sealed)) + self._setbacks.answered(now_s)
+        return self._say_rejected(reason, len(sealed), details) + self._setbacks.answered(now_s)
 
-    def _say_rejected(self, reason: str, n: int) -> list[Notice]:
-        fields: dict[str, object] = {"reason": reason, "records": n}
+    def _say_rejected(self, reason: str, n: int, details: Mapping[str, object] | None = None) -> list[Notice]:
+        fields: dict[str, object] = {"reason": reason, "records": n, **(details or {})}
         return self._said.once("rejected " + reason, "error", "destination rejects records", fields)

@@ -24,6 +24,7 @@ class Account:
         "_failed",
         "_file",
         "_is_closed",
+        "_is_short",
         "_ledger",
         "_lock",
         "_pending",
@@ -39,6 +40,7 @@ class Account:
         self._pending = 0
         self._processed = 0
         self._failed = False
+        self._is_short = False
         self._is_closed = False
 
     def admitted(self, n: int) -> None:
@@ -79,9 +81,14 @@ class Account:
         self._is_closed = is_closed
         rows = {name: written_row(row) for name, row in self._ledger.snapshot().items()}
         try:
-            self._file.write_rows(rows, is_closed)
+            is_whole = self._file.write_rows(rows, is_closed)
         except OSError as error:
             self._complain(error)
+            return
+        if not is_whole and not self._is_short:
+            self._is_short = True
+            message = "the ledger does not fit into the counter file: if this process is killed reasons are lost"
+            self._diagnostics("warn", message)
 
     def _complain(self, error: OSError) -> None:
         if not self._failed:

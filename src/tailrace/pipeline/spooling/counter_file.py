@@ -24,7 +24,6 @@ _COUNT_BYTES = 64
 _PLACES = (4096, 4096 + 65_536)
 _PLACE_BYTES = 65_536
 
-
 _NO_SPACE = (28, 122)  # ENOSPC, EDQUOT: the module that names them is not loaded here
 
 
@@ -57,14 +56,22 @@ class CounterFile:
         text = f"{self._process} {total} {self._process}\n".encode("ascii")
         posix.pwrite(self._fd, text.ljust(_COUNT_BYTES), 0)
 
-    def write_rows(self, rows: Mapping[str, object], is_closed: bool = False) -> None:
-        """What the ledger says now."""
+    def write_rows(self, rows: Mapping[str, dict[str, object]], is_closed: bool = False) -> bool:
+        """What the ledger says now. False where there is no room for all: shortened it is written all the same."""
         turn = self._turn + 1
+        framed = self._framed(turn, rows, is_closed)
+        is_whole = len(framed) <= _PLACE_BYTES
+        if not is_whole:
+            from tailrace.pipeline.spooling.shortened_rows import shortened
+
+            framed = shortened(rows, lambda fewer: self._framed(turn, fewer, is_closed), _PLACE_BYTES)
+        posix.pwrite(self._fd, framed, _PLACES[turn % 2])
+        self._turn = turn
+        return is_whole
+
+    def _framed(self, turn: int, rows: Mapping[str, dict[str, object]], is_closed: bool) -> bytes:
         text = dumps({"turn": turn, "process": self._process, "closed": is_closed, "rows": dict(rows)})
-        framed = f"{len(text)} {turn}\n{text}\n{turn}\n".encode("ascii", "replace")
-        if len(framed) <= _PLACE_BYTES:
-            posix.pwrite(self._fd, framed, _PLACES[turn % 2])
-            self._turn = turn
+        return f"{len(text)} {turn}\n{text}\n{turn}\n".encode("ascii", "replace")
 
 
 def reserve(fd: int) -> None:

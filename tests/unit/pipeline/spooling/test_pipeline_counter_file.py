@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.pipeline_fakes import Told
-from tailrace.pipeline.ledger import Ledger
+from tailrace.pipeline.ledger import OTHER_REASONS, Ledger
 from tailrace.pipeline.spooling.account import Account
 from tailrace.pipeline.spooling.carry_over import carried_rows
 from tailrace.pipeline.spooling.counter_file import CounterFile, Previous, read_counters, reserve
@@ -127,6 +127,35 @@ def test_the_room_for_every_later_write_is_taken_at_the_beginning(fd: int) -> No
     written = os.fstat(fd)
     assert written.st_blocks == reserved.st_blocks
     assert written.st_size == reserved.st_size
+
+
+def test_a_ledger_that_has_no_room_is_written_without_its_reasons_and_that_is_said_once(fd: int) -> None:
+    ledger, told = Ledger(), Told()
+    rows = [ledger.open_row(f"https://{n}.example/{'p' * 400}") for n in range(60)]
+    account = Account(ledger, CounterFile(fd, Previous()), told)
+    account.note()
+    for row in rows:
+        row.receive(40)
+        for n in range(30):
+            row.reject(1, f"status {n}: {'what the server calls it ' * 4}")
+    account.note()
+    killed = read_counters(fd)
+    assert not killed.is_closed
+    assert len(killed.rows) == 60
+    assert all(row["rejected"] == {OTHER_REASONS: 30} and row["held"] == 10 for row in killed.rows.values())
+    account.close()
+    assert read_counters(fd).is_closed
+    assert len(told.lines) == 1
+
+
+def test_with_more_rows_than_there_is_room_for_it_is_still_known_that_the_figures_were_printed(fd: int) -> None:
+    file = CounterFile(fd, Previous())
+    rows: dict[str, dict[str, object]] = {f"https://{n}.example/{'p' * 800}": {"held": n} for n in range(100)}
+    assert not file.write_rows(rows, is_closed=True)
+    printed = read_counters(fd)
+    assert printed.is_closed
+    assert [row["held"] for row in printed.rows.values()] == list(range(len(printed.rows)))
+    assert len(printed.rows) > 70
 
 
 def test_a_sender_that_comes_back_late_does_not_undo_that_the_figures_were_printed(fd: int) -> None:
