@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from tailrace.destinations.registry import Built
     from tailrace.pipeline.interfaces import Destination, Transport
 
-MANAGED_INSTANCES = "lambda-managed-instances"
 SNAP_START = "snap-start"
 # How long a thread computes before it lets another run (the default is 5 ms). While the worker decodes, the listener
 # has an answer to give and the senders a request to write: both are short, and somebody waits for them.
@@ -81,7 +80,7 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
         ledger, progress, clock, account=spooling.account, make_room=fanout.make_room, diagnostics=diagnostics
     )
     initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "")
-    attributor = Attributor(concurrent=initialization == MANAGED_INSTANCES)
+    attributor = Attributor(initialization=initialization)
     masker = masker_of(settings, diagnostics)
     worker = Worker(
         intake, fanout, ledger, attributor, progress, settings.all_types, diagnostics, spooling.account, masker

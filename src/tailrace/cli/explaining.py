@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tailrace.agent.assembly import MANAGED_INSTANCES, build_fanout, resource_of
+from tailrace.agent.assembly import build_fanout, resource_of
 from tailrace.agent.diagnostics import Diagnostics
 from tailrace.agent.routing import masker_of
 from tailrace.cli.agent_view import AgentView
@@ -62,8 +62,8 @@ class _Watched(Attributor):
 
     __slots__ = ("seen",)
 
-    def __init__(self, concurrent: bool) -> None:
-        super().__init__(concurrent)
+    def __init__(self, initialization: str) -> None:
+        super().__init__(initialization=initialization)
         self.seen = Record(0, "", "", None, None)
 
     def stamp(self, record: Record) -> None:
@@ -101,8 +101,7 @@ class Explainer:
             view.environ, view.settings, resource, self._ledger, clock, say, transport=self._wire
         )
         self._masker = masker_of(view.settings, say)
-        concurrent = view.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "") == MANAGED_INSTANCES
-        self._attributor = _Watched(concurrent)
+        self._attributor = _Watched(view.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", ""))
         progress = Progress(clock)
         intake = Intake(self._ledger, progress, clock)
         self._worker = Worker(

@@ -106,13 +106,16 @@ def test_a_line_without_a_time_after_the_end_belongs_to_nobody() -> None:
 def test_an_object_line_keeps_its_own_request() -> None:
     late = line({"message": "late", "requestId": "a"}, "05")
     odd = line({"message": "x", "requestId": 7}, "05")
-    events = (platform("platform.start", "a"), platform("platform.start", "b"), late, odd)
-    assert stamped(*events) == ["a", "b", "a", "b"]
+    events = (platform("platform.start", "a"), platform("platform.report", "a"), platform("platform.start", "b"))
+    assert stamped(*events, late, odd) == ["a", "a", "b", "a", "b"]
 
 
 def test_a_request_id_that_is_the_customers_own_word_does_not_count_where_order_knows() -> None:
     before, within = (line({"message": "paid", "requestId": "order-7"}, "05") for _ in range(2))
-    assert stamped(before, platform("platform.start", "a"), within) == ["order-7", "a", "a"]
+    assert stamped(before, platform("platform.start", "a"), within) == [None, "a", "a"]
+    both = line({"requestId": "order-7", "AWSRequestId": "a"})
+    done = platform("platform.runtimeDone", "a")
+    assert stamped(platform("platform.start", "a"), done, platform("platform.start", "b"), both)[-1] == "a"
 
 
 def test_extensions_lines_and_odd_events_stay_without() -> None:
@@ -127,8 +130,75 @@ def test_a_report_ends_an_invocation_whose_end_was_lost() -> None:
 
 
 def test_order_says_nothing_where_invocations_run_at_once() -> None:
-    own = line({"requestId": "b"})
-    assert stamped(platform("platform.start", "a"), line(), own, concurrent=True) == ["a", None, "b"]
+    own, other, nonsense = line({"requestId": "a"}), line({"requestId": B}), line({"requestId": "nonsense"})
+    events = (platform("platform.start", "a"), line(), own, other, nonsense)
+    assert stamped(*events, concurrent=True) == ["a", None, "a", B, None]
+
+
+@pytest.mark.parametrize("kind", ["platform.initStart", "platform.initReport"])
+def test_that_invocations_run_at_once_is_known_from_the_platforms_own_events(kind: str) -> None:
+    init = Record(1, at("00"), kind, {"type": kind, "record": {"initializationType": "lambda-managed-instances"}}, None)
+    assert stamped(init, platform("platform.start", "a"), line(), line({"requestId": "nonsense"})) == [
+        None, "a", None, None,
+    ]  # fmt: skip
+
+
+def test_while_two_invocations_are_open_order_says_nothing() -> None:
+    start_a, start_b = platform("platform.start", "a", "01"), platform("platform.start", "b", "02")
+    own = line('{"level":"warn","requestId":"a"}', "03")
+    records = [start_a, start_b, line(second="03"), own, platform("platform.runtimeDone", "b", "04")]
+    records += [line(second="05"), platform("platform.runtimeDone", "a", "06"), platform("platform.start", "c", "07")]
+    assert stamped(*records, line(second="08"))[2:] == [None, "a", "b", None, "a", "c", "c"]
+
+
+def test_when_the_end_of_the_first_one_is_told_the_other_gets_its_lines() -> None:
+    records = [platform("platform.start", "a", "01"), platform("platform.start", "b", "02")]
+    records += [platform("platform.report", "a", "03"), line(second="04")]
+    assert stamped(*records)[-1] == "b"
+
+
+def test_a_lost_end_makes_lines_unsure_until_the_next_end_where_one_runs_at_a_time() -> None:
+    records = [platform("platform.start", "a", "01"), platform("platform.start", "b", "02"), line(second="03")]
+    records += [platform("platform.runtimeDone", "b", "04"), platform("platform.start", "c", "05"), line(second="06")]
+    attributor = Attributor(initialization="on-demand")
+    for record in records:
+        attributor.stamp(record)
+    assert [records[2].request_id, records[5].request_id] == [None, "c"]
+    # where it is not known what kind of environment it is, a may still run
+    assert stamped(*records)[-1] is None
+
+
+def test_a_lost_end_is_forgotten_when_no_invocation_can_run_so_long() -> None:
+    def later(record: Record) -> Record:
+        record.time = record.time.replace("T21:00", "T21:16")
+        return record
+
+    records = [platform("platform.start", "a", "01"), later(platform("platform.start", "b", "02"))]
+    assert stamped(*records, later(line(second="03")))[-1] == "b"
+
+
+def test_the_same_request_may_come_again_after_a_failure() -> None:
+    records = [platform("platform.start", "a", "01"), platform("platform.runtimeDone", "a", "02")]
+    records += [platform("platform.start", "a", "05"), line(second="06"), platform("platform.runtimeDone", "a", "07")]
+    assert stamped(*records, line(second="08"))[-3:] == ["a", "a", None]
+
+
+@pytest.mark.parametrize(
+    ("content", "owner"),
+    [
+        ('{"level":"warn","requestId":"a"}', "a"),
+        (' {"message":"x","function_request_id":"a"}\n', "a"),
+        ('{"requestId":"order-7","awsRequestId":"a"}', "a"),
+        ('{"requestId":"order-7"}', "b"),
+        ('{"requestId":"a"', "b"),
+        ('{"nested":{"requestId":"a"}}', "b"),
+        ('[{"requestId":"a"}]', "b"),
+        ('{"requestId":' + "[" * 100_000, "b"),
+    ],
+)
+def test_json_that_is_written_as_text_names_its_request_too(content: str, owner: str) -> None:
+    records = [platform("platform.start", "a", "01"), platform("platform.runtimeDone", "a", "02")]
+    assert stamped(*records, platform("platform.start", "b", "03"), line(content, "04"))[-1] == owner
 
 
 A, B = ("5b1d9f2e-3c4d-4e5f-8a9b-0c1d2e3f4a5b", "6c2e0a3f-4d5e-4f60-9bac-1d2e3f4a5b6c")
@@ -161,7 +231,8 @@ def test_where_invocations_run_at_once_a_line_belongs_to_the_request_it_names_an
         own,
     ]
     # one after the other: what it names where that ran, else by order
-    assert stamped(platform("platform.start", B), platform("platform.start", A), line(content))[-1] == (own or A)
+    records = [platform("platform.start", B), platform("platform.runtimeDone", B), platform("platform.start", A, "01")]
+    assert stamped(*records, line(content, "02"))[-1] == (own or A)
 
 
 @pytest.mark.parametrize("request_id", [None, 7, "", [], {}])
