@@ -166,9 +166,9 @@ def is_request_id(text: str) -> bool:
 
 
 def own_request_id(event: object, counts: Callable[[str], bool] = is_request_id) -> str | None:
-    """The request that a line names itself, the first that `counts`: a member of an object (also of one that is written as text), or a field of
-    the text formats of the runtimes for Python (``[LEVEL]<tab>time<tab>id<tab>message``) and Node.js
-    (``time<tab>id<tab>LEVEL<tab>message``)."""
+    """The request that a line names itself, the first that `counts`: a member of an object (also of one that is written
+    as text), or a field of the text formats of the runtimes for Python (``[LEVEL]<tab>time<tab>id<tab>message``) and
+    Node.js (``time<tab>id<tab>LEVEL<tab>message``)."""
     line = event.get("record") if isinstance(event, dict) else None
     if isinstance(line, str):
         return _of_text(line, counts)
