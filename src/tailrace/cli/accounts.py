@@ -6,11 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 
+from tailrace.cli.figures import duration
 from tailrace.emulator.telemetry.log import TelemetryCounts
 
 COLUMNS = ("received", "delivered", "held", "filtered", "rejected", "dropped", "deadLettered", "resentUnconfirmed")
 ALWAYS_SHOWN = ("received", "delivered", "held", "dropped")
 HEADINGS = {"deadLettered": "dead letter", "resentUnconfirmed": "sent again"}
+# What stands in the ledger beside the destinations.
+NOT_DESTINATIONS = ("refused", "platform")
+AGES = {"usual age": "p50", "oldest": "max"}
 ALARMING = ("rejected", "dropped", "deadLettered", "held")
 
 
@@ -27,18 +31,39 @@ def dropped_total(row: Mapping[str, object]) -> int:
 
 def ledger_table(ledger: Mapping[str, object]) -> Iterator[Text]:
     """One line a destination under a heading; columns that are zero everywhere are left out."""
-    rows = ledger_rows(ledger)
+    rows = {name: row for name, row in ledger_rows(ledger).items() if name not in NOT_DESTINATIONS}
     columns = [c for c in COLUMNS if c in ALWAYS_SHOWN or any(_count(row, c) for row in rows.values())]
+    has_ages = any("ageMs" in row for row in rows.values())
     width = max([len("destination"), *map(len, rows)])
-    heading = "".join(f"{HEADINGS.get(c, c):>12}" for c in columns)
+    heading = "".join(f"{title:>12}" for title in [HEADINGS.get(c, c) for c in columns] + list(AGES) * has_ages)
     yield Text(f"    {'destination':{width}}{heading}", style="dim")
     for name, row in rows.items():
         line = Text(f"    {name:{width}}")
         for column in columns:
             count = _count(row, column)
             line.append(f"{count:>12}", style="red" if count and column in ALARMING else "")
+        line.append("".join(f"{age:>12}" for age in _ages(row) * has_ages))
         yield line
     yield from _reasons(rows)
+    yield from _before_the_destinations(ledger_rows(ledger))
+
+
+def _ages(row: Mapping[str, object]) -> list[str]:
+    """How old a line was when the destination had it: the usual one, and the oldest."""
+    ages = row.get("ageMs")
+    told = ages if isinstance(ages, dict) else {}
+    values = [told.get(quantile) for quantile in AGES.values()]
+    return [duration(value) if isinstance(value, (int, float)) else "-" for value in values]
+
+
+def _before_the_destinations(rows: Mapping[str, Mapping[str, object]]) -> Iterator[Text]:
+    """What never came to a destination's row: posts that were refused, and what the platform lost."""
+    refused, lost = rows.get("refused"), rows.get("platform")
+    if refused is not None:
+        text = f"{_count(refused, 'received')} posts of the platform were refused for want of room: it sends them again"
+        yield Text(f"    {text}", style="red")
+    if lost is not None:
+        yield Text(f"    the platform lost {dropped_total(lost)} records before they came to the agent", style="red")
 
 
 def _count(row: Mapping[str, object], column: str) -> int:

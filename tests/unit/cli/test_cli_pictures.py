@@ -74,6 +74,24 @@ def test_ledger_table_shows_reasons_and_hides_columns_of_zeros() -> None:
     assert dropped_total(row) == 3
 
 
+def test_ledger_table_tells_how_old_lines_were_and_what_came_to_no_destination() -> None:
+    row = {"received": 5, "delivered": 5, "held": 0, "dropped": {}, "ageMs": {"p50": 26, "p95": 40, "max": 1042}}
+    silent = {"received": 0, "delivered": 0, "held": 0, "dropped": {}}
+    refused = {"received": 4, "rejected": 4, "dropped": {}}
+    platform = {"received": 12, "dropped": {"logs_dropped": 12}}
+    ledger = {"type": "tailrace.ledger", "s3://logs": row, "stdout:": silent, "refused": refused, "platform": platform}
+
+    lines = [line.plain for line in ledger_table(ledger)]
+
+    assert lines == [
+        "    destination    received   delivered        held     dropped   usual age      oldest",
+        "    s3://logs             5           5           0           0       26 ms       1.0 s",
+        "    stdout:               0           0           0           0           -           -",
+        "    4 posts of the platform were refused for want of room: it sends them again",
+        "    the platform lost 12 records before they came to the agent",
+    ]
+
+
 def test_subscribers_are_counted_with_what_they_acknowledged() -> None:
     counts = TelemetryCounts()
     counts.given.update({"a": 2, None: 1})
