@@ -79,10 +79,11 @@ def _plan(config: FunctionConfig, path: Path) -> FaultPlan:
 
 
 def _opened(path: Path) -> Any:
+    from tailrace.emulator.transcript import open_transcript
     from tailrace.errors import UsageError
 
     try:
-        return path.open("w", encoding="utf-8")
+        return open_transcript(path)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(

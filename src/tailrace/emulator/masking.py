@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from tailrace.emulator.url_secrets import spans_in, telling
+
 _SENSITIVE = re.compile(
     r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|APIKEY|(?:^|_)(?:KEY|KEYS|KEY_ID|AUTH|PWD|DSN|PAT|COOKIE|HEADERS)(?:_|$)"
 )
@@ -24,13 +26,15 @@ def is_sensitive(name: str) -> bool:
 
 
 class Masker:
-    """Masks the values of sensitive variables wherever they stand, and user information in addresses."""
+    """Masks the values of sensitive variables wherever they stand, user information in addresses, and what else is
+    secret in the URLs of destinations."""
 
     def __init__(self, *variables: Mapping[str, str], secrets: Iterable[str] = ()) -> None:
         values = [*secrets]
         for mapping in variables:
             values += [part for name, value in mapping.items() if is_sensitive(name) for part in _parts(value)]
             values += [found for value in mapping.values() for found in _USER_INFORMATION.findall(value)]
+            values += [found for value in mapping.values() for found in _in_urls(value) if telling(found)]
         long = sorted({value for value in values if len(value) >= _MIN_CHARS}, key=len, reverse=True)
         self._patterns = [(re.compile("".join(map(_any_form, value))), _stars(value)) for value in long]
 
@@ -42,7 +46,15 @@ class Masker:
 
     def value(self, name: str, value: str) -> str:
         """The value of a variable."""
-        return _stars(value) if is_sensitive(name) else self.text(value)
+        if is_sensitive(name):
+            return _stars(value)
+        for start, stop in reversed(spans_in(value)):
+            value = value[:start] + _stars(value[start:stop]) + value[stop:]
+        return self.text(value)
+
+
+def _in_urls(value: str) -> list[str]:
+    return [value[start:stop] for start, stop in spans_in(value)]
 
 
 def _parts(value: str) -> list[str]:

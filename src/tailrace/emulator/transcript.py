@@ -8,6 +8,8 @@ the fields of what it names. What follows from a fact stands below it. Secrets a
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +27,19 @@ from tailrace.emulator.transcript_form import FACTS, Form, read_fields
 from tailrace.errors import ConfigError
 
 FORMAT = 1
+
+
+def open_transcript(path: Path) -> TextIO:
+    """The file of a transcript, for its owner's eyes only: masking knows secrets by their names and places, and those
+    in what a function logs may have neither. Raises `OSError`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.fchmod(descriptor, 0o600)  # it may have been there
+        return os.fdopen(descriptor, "w", encoding="utf-8")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 class AnyMachine(Protocol):

@@ -19,7 +19,7 @@ from tailrace.emulator.instruments import Instruments
 from tailrace.emulator.invocations import new_invocation
 from tailrace.emulator.machine.effects import ReportInit
 from tailrace.emulator.telemetry.log import TelemetryEntry
-from tailrace.emulator.transcript import Transcript
+from tailrace.emulator.transcript import Transcript, open_transcript
 from tailrace.emulator.workspace import Workspace
 from tailrace.errors import ConfigError, EnvironmentEndedError, TailraceError, UsageError
 from tailrace.packaging.own_extension import check_agent_settings
@@ -163,7 +163,7 @@ class LambdaEnvironment:
         if path is None:
             return None
         try:
-            transcript = Transcript(cleanup.enter_context(path.open("w", encoding="utf-8")))
+            transcript = Transcript(cleanup.enter_context(open_transcript(path)))
         except OSError as error:
             raise ConfigError("transcript", f"{path} cannot be written: {error.strerror}") from None
         cleanup.callback(_check_complete, transcript, path)

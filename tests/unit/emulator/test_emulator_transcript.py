@@ -19,7 +19,7 @@ from tailrace.emulator.instruments import Instruments
 from tailrace.emulator.machine import facts
 from tailrace.emulator.machine.policy import Policy
 from tailrace.emulator.masking import Masker, is_sensitive
-from tailrace.emulator.transcript import Recording, Transcript, read_transcript, replay
+from tailrace.emulator.transcript import Recording, Transcript, open_transcript, read_transcript, replay
 from tailrace.errors import ConfigError
 from tailrace.protocol import runtime_api
 
@@ -28,7 +28,9 @@ KEY = "AKIAEXAMPLEEXAMPLE99"
 VARIABLES = {
     "DB_PASSWORD": SECRET,
     "STAGE": "test",
-    "TAILRACE_DESTINATIONS": "https://user:hidden-in-url@example.com/logs",
+    "TAILRACE_DESTINATIONS": "https://user:hidden-in-url@example.com/logs?api_key=hidden-in-query&tailrace-format=array"
+    " https://logs.example.com/in/hidden1in2a3token4of5a6path s3://bucket?region=eu-west-1",
+    "TAILRACE_DEAD_LETTER": "s3:/user:hidden-by-slip@bucket",
     "TAILRACE_HTTP_HEADERS": "Authorization: Bearer abcdefgh12345678",
 }
 
@@ -162,7 +164,7 @@ def test_no_secret_stands_in_it() -> None:
     text = file.getvalue()
     plain = text.replace("\\", "").replace("u00f6", "ö")
 
-    for secret in (SECRET.replace('"', ""), SECRET, KEY, "hidden-in-url", "abcdefgh12345678"):
+    for secret in (SECRET.replace('"', ""), SECRET, KEY, "hidden", "abcdefgh12345678"):
         assert secret not in plain
     assert "ss-w" not in plain
     assert '"STAGE": "test"' in text
@@ -244,6 +246,34 @@ def test_an_unknown_fact_is_refused_with_its_line(tmp_path: Path) -> None:
 )
 def test_names_tell_which_variables_are_secret(name: str, wanted: bool) -> None:
     assert is_sensitive(name) is wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("https://h/in?key=abc&tailrace-format=array&flag", "https://h/in?key=***&tailrace-format=array&****"),
+        ("s3://b/x?token=abc&region=SECRET&compress=gzip", "s3://b/x?token=***&region=******&compress=gzip"),
+        ("http:/joe:pw@host/in", "http:/******@host/in"),
+        ("https:\\\\joe:pw@h stdout:", "https:\\\\******@h stdout:"),
+        ("https://joe:p?w@h/x", "https://*******@***"),
+        ("https://h/in?user=joe@example.com", "https://h/in?user=***************"),
+        ("https://h/a1b2c3d4e5f6a1b2c3d4e5f6/x", "https://h/************************/x"),
+        ("file:///tmp/a1b2c3d4e5f6a1b2c3d4e5f6/x", "file:///tmp/a1b2c3d4e5f6a1b2c3d4e5f6/x"),
+        ("arn:aws:s3:::x?y=z", "arn:aws:s3:::x?y=z"),
+        ("nothing of it", "nothing of it"),
+    ],
+)
+def test_urls_keep_their_length_and_what_is_no_secret(text: str, masked: str) -> None:
+    assert Masker().value("TAILRACE_DESTINATIONS", text) == masked
+    assert Masker().value("TAILRACE_DESTINATIONS", masked) == masked
+
+
+def test_only_its_owner_may_read_a_transcript(tmp_path: Path) -> None:
+    path = tmp_path / "run.ndjson"
+    path.write_text("old")
+    path.chmod(0o644)
+    open_transcript(path).close()
+    assert (path.stat().st_mode & 0o777, path.read_text()) == (0o600, "")
 
 
 def test_masking_keeps_the_number_of_bytes_and_masks_nothing_twice() -> None:
