@@ -135,7 +135,12 @@ def build_destinations(environ: Mapping[str, str], settings: Settings) -> Built:
     built.faults += wanted.faults
     for spec in wanted.specs:
         try:
-            built.destinations.append(_create(spec, environ, settings))
+            destination = _create(spec, environ, settings)
+            if built.specs:
+                from tailrace.destinations.same_place import refuse_same_place
+
+                refuse_same_place(spec, built.specs, environ)
+            built.destinations.append(destination)
         except ConfigError as problem:
             built.problems.append(problem)
         else:
