@@ -315,6 +315,46 @@ def test_events_may_come_one_a_line_and_a_broken_end_is_counted(tmp_path: Path) 
     assert found["ledger"]["file:///tmp/x"]["dropped"] == {"unparsable": 1}
 
 
+def test_a_damaged_line_is_named_and_costs_none_of_those_behind_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    good = json.dumps(event("function", "fine"))
+    path.write_text("\n".join([good, '{"type":"func', good, "", "nonsense } {", good + " x", good, ""]))
+    found = explained(path, "--env", "TAILRACE_DESTINATIONS=file:///tmp/x")
+    assert len(found["events"]) == 4
+    assert found["damagedLines"] == [2, 5, 6]
+    row = found["ledger"]["file:///tmp/x"]
+    assert (row["received"], row["delivered"], row["dropped"]) == (7, 4, {"unparsable": 3})
+    people = tailrace("explain", path, "--env", "TAILRACE_DESTINATIONS=file:///tmp/x", env=PLAIN).stdout
+    assert "line 5 is not JSON: one record, dropped (unparsable)\n" in people
+
+
+def test_the_ledger_as_a_record_is_one_more_request(events: Path) -> None:
+    options = ["--env", "TAILRACE_DESTINATIONS=https://h/x", "--env", "TAILRACE_LEDGER=record,metrics"]
+    ((first, last),) = ([*place["requests"]] for place in explained(events, *options)["destinations"])
+    assert len(first["body"].splitlines()) == 5
+    (record,) = map(json.loads, last["body"].splitlines())
+    assert record["type"] == "tailrace.ledger"
+    assert record["record"]["https://h/x"]["delivered"] == 5
+
+
+def test_nothing_is_dropped_for_want_of_room(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_text((json.dumps(event("function", "x" * 100)) + "\n") * 2000)
+    options = ["--env", "TAILRACE_DESTINATIONS=https://h/x", "--env", "TAILRACE_QUEUE_MAX_BYTES=65536"]
+    row = explained(path, *options)["ledger"]["https://h/x"]
+    assert (row["received"], row["delivered"], row["dropped"]) == (2000, 2000, {})
+
+
+def test_signing_is_shown_as_the_credentials_are_that_are_there(events: Path) -> None:
+    url = ["--env", "TAILRACE_DESTINATIONS=s3://telemetry"]
+    made_up = explained(events, *url)
+    assert "no AWS credentials are set here" in made_up["notes"][0]
+    own = explained(events, *url, env={**PLAIN, "AWS_ACCESS_KEY_ID": "AKIAX", "AWS_SECRET_ACCESS_KEY": "x"})
+    assert own["notes"] == explained(events, "--env", "TAILRACE_DESTINATIONS=https://h/x")["notes"] == []
+    names = [dict(found["destinations"][0]["requests"][0]["headers"]) for found in (made_up, own)]
+    assert ["x-amz-security-token" in headers for headers in names] == [True, False]
+
+
 def test_for_people_the_request_stands_there_as_it_would_be_sent(file: Path, events: Path) -> None:
     result = tailrace("explain", "-", "--config", file, env=PLAIN, stdin=events.read_text())
     assert result.returncode == 0, result.stderr

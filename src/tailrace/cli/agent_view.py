@@ -40,6 +40,9 @@ class AgentView:
         own = {name: value for name, value in host.items() if name not in _OWN}
         self.environ: dict[str, str] = {**STAND_INS, **own, **options}
         self._stands_in = {name for name in STAND_INS if name not in own and name not in options}
+        if not self.has_no_credentials and "AWS_SESSION_TOKEN" in self._stands_in:
+            del self.environ["AWS_SESSION_TOKEN"]  # somebody's own keys have none, or it would be here
+            self._stands_in.discard("AWS_SESSION_TOKEN")
         if file is not None:
             if not file.is_file():
                 raise UsageError(str(file), "there is no such file", "give a TOML file")
@@ -56,6 +59,11 @@ class AgentView:
         self.withholds = self.settings.masks_unknown or len(self.problems) > before
         self._dead_letters = dead_letters_in_force(self.settings, self.environ)
         self.problems += self._dead_letters.problems
+
+    @property
+    def has_no_credentials(self) -> bool:
+        """Whether the credentials of `environ` are made up."""
+        return self._stands_in.issuperset(CREDENTIALS[:2])
 
     @property
     def environ_without_stand_ins(self) -> dict[str, str]:

@@ -42,8 +42,9 @@ def command(events: Path, variables: tuple[str, ...], config_file: Path | None, 
 
     EVENTS is a JSON array of telemetry events, or one event a line; - reads standard input. The agent's own code
     does it all, up to the wire and not onto it. Bodies are shown before compression (--json has the bytes on the wire,
-    too, in base64), secrets in URLs and headers are masked. The environment's id is all zeros; dates and signatures are
-    of this moment. Exit code 2 when a setting is wrong.
+    too, in base64), secrets in URLs and headers are masked. Queues have room for everything here. With
+    TAILRACE_LEDGER=record the last request is the ledger's own record, as at the end of the agent's process. The
+    environment's id is all zeros; dates and signatures are of this moment. Exit code 2 when a setting is wrong.
     """
     import json
     import os
@@ -84,7 +85,7 @@ def read_events(events: Path) -> bytes:
 
 def document(view: AgentView, found: Explanation) -> dict[str, object]:
     """The JSON document: the configuration `file`, `events`, `destinations` with their `requests`, `ledger`,
-    `unparsableBytes`, `problems`."""
+    `unparsableBytes`, `damagedLines`, `notes`, `problems`."""
     from tailrace.cli.agent_view import problem_objects
 
     return {
@@ -96,8 +97,20 @@ def document(view: AgentView, found: Explanation) -> dict[str, object]:
         ],
         "ledger": found.ledger,
         "unparsableBytes": found.unparsable_bytes,
+        "damagedLines": found.damaged_lines,
+        "notes": notes(view),
         "problems": problem_objects(view.problems),
     }
+
+
+def notes(view: AgentView) -> list[str]:
+    """What is not as it will be on Lambda."""
+    if view.has_no_credentials and any(spec.scheme == "s3" for spec in view.built.specs):
+        return [
+            "no AWS credentials are set here (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY): requests to S3 are signed with"
+            " made-up ones, with a session token as the function's own have"
+        ]
+    return []
 
 
 def _event(story: EventStory) -> dict[str, object]:
@@ -124,8 +137,12 @@ def lines(view: AgentView, found: Explanation) -> Iterator[str]:
         )
         for name, outcome in story.outcomes.items():
             yield f"  {name}: {outcome}"
-    if found.unparsable_bytes:
+    for number in found.damaged_lines:
+        yield f"line {number} is not JSON: one record, dropped (unparsable)"
+    if found.unparsable_bytes and not found.damaged_lines:
         yield f"{found.unparsable_bytes} bytes at the end are not JSON: one record, dropped (unparsable)"
+    for note in notes(view):
+        yield f"note: {note}"
     for spec in view.built.specs:
         requests = found.requests.get(spec.name, [])
         yield ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tailrace.agent.assembly import build_fanout, resource_of
+from tailrace.agent.assembly import build_fanout, ledger_export, resource_of
 from tailrace.agent.diagnostics import Diagnostics
 from tailrace.agent.routing import masker_of
 from tailrace.cli.agent_view import AgentView
@@ -15,7 +15,7 @@ from tailrace.model.record import Record
 from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.intake import Intake
 from tailrace.pipeline.interfaces import Destination, Request
-from tailrace.pipeline.ledger import Ledger
+from tailrace.pipeline.ledger import UNPARSABLE, Ledger
 from tailrace.pipeline.messages import Reply
 from tailrace.pipeline.progress import Progress
 from tailrace.processors.attribute import Attributor
@@ -23,7 +23,7 @@ from tailrace.processors.mask import Masker
 from tailrace.processors.own_lines import is_own_line
 from tailrace.processors.severity import severity_of
 from tailrace.processors.worker import CATEGORIES, Worker
-from tailrace.protocol.events import split_events
+from tailrace.protocol.events import Event, split_events
 
 if TYPE_CHECKING:
     from tailrace.clock import Clock
@@ -48,12 +48,13 @@ class EventStory:
 @dataclass
 class Explanation:
     """What `events` came to; `requests` by destination, in order; `ledger` as the agent would write it, and the
-    lines that it would have `said` before."""
+    lines that it would have `said` before. `damaged_lines` (from 1) are those of NDJSON that are no JSON."""
 
     events: list[EventStory] = field(default_factory=list)
     requests: dict[str, list[Request]] = field(default_factory=dict)
     ledger: dict[str, object] = field(default_factory=dict)
     unparsable_bytes: int = 0
+    damaged_lines: list[int] = field(default_factory=list)
     said: list[bytes] = field(default_factory=list)
 
 
@@ -102,6 +103,7 @@ class Explainer:
         )
         self._masker = masker_of(view.settings, say)
         self._attributor = _Watched(view.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", ""))
+        self._export = ledger_export(view.settings.ledger, self._ledger, self._fanout, resource, clock, _nowhere)
         progress = Progress(clock)
         intake = Intake(self._ledger, progress, clock)
         self._worker = Worker(
@@ -118,23 +120,47 @@ class Explainer:
 
     def explain(self, body: bytes) -> Explanation:
         """`body` is a JSON array of telemetry events, or one JSON value after the other."""
-        split = split_events(body)
         result = self._result
-        result.unparsable_bytes = split.unparsable_bytes
-        for event in split.events:
+        for event in self._events(body):
             result.events.append(self._one(event.raw))
-        if split.unparsable_bytes:
-            self._worker.process(body[-split.unparsable_bytes :])
         self._fanout.request_flush()
         self._fanout.start(_spawn)
+        if self._export is not None:
+            self._fanout.wait_drained(self._clock.monotonic_s() + _LIMIT_S)
+            self._export.offer_record()  # as at the end of the agent's process
         self._fanout.close(self._clock.monotonic_s() + _LIMIT_S)
         result.ledger = self._ledger.line_object()
         return result
 
+    def _events(self, body: bytes) -> Iterator[Event]:
+        """The events of `body`. From the first damage on, what is no array is read line by line: a damaged line costs
+        itself."""
+        split = split_events(body)
+        yield from split.events
+        if not split.unparsable_bytes:
+            return
+        if body.lstrip()[:1] == b"[":
+            self._lose(split.unparsable_bytes)
+            return
+        begin = len(body) - split.unparsable_bytes
+        begin += len(body[begin:]) - len(body[begin:].lstrip())
+        first = body.count(b"\n", 0, begin) + 1
+        for number, line in enumerate(body[begin:].split(b"\n"), first):
+            of_line = split_events(line)
+            yield from of_line.events
+            if of_line.unparsable_bytes:
+                self._result.damaged_lines.append(number)
+                self._lose(of_line.unparsable_bytes)
+
+    def _lose(self, n_bytes: int) -> None:
+        self._result.unparsable_bytes += n_bytes
+        self._fanout.drop(1, UNPARSABLE)
+
     def _one(self, raw: str) -> EventStory:
         before = self._ledger.snapshot()
         masked = _counts(self._masker)
-        self._worker.process(b"[" + raw.encode("utf-8", "replace") + b"]")
+        # as if there were room for all: what waits for whom, and how long, is not what is explained
+        self._worker.process(b"[" + raw.encode("utf-8", "replace") + b"]", self._fanout.exporters)
         record = self._attributor.seen
         after = self._ledger.snapshot()
         outcomes = {}
@@ -172,6 +198,10 @@ class Explainer:
 
     def _wire(self, destination: Destination) -> _Wire:
         return _Wire(self._result.requests.setdefault(destination.name, []))
+
+
+def _nowhere(line: bytes) -> None:
+    """Metrics on standard output are no request."""
 
 
 def _spawn(run: Callable[[], None]) -> None:
