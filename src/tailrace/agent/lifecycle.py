@@ -28,6 +28,8 @@ LAST_TRY_S = 0.05
 # How many times the settle window telemetry may keep coming after runtimeDone before the flush begins anyway.
 SETTLE_LIMIT = 4
 LATEST_EPOCH_MS = 10**14
+# No invocation has longer by far, and no lock can be waited for as long as a number may say.
+LONGEST_S = 86_400.0
 
 
 class LifecycleEvent:
@@ -49,7 +51,7 @@ def event_of(value: object, wall_s: float, now_s: float) -> LifecycleEvent:
     deadline_ms = members.get("deadlineMs")
     left_s = UNSTATED_DEADLINE_S
     if isinstance(deadline_ms, (int, float)) and 0 < deadline_ms < LATEST_EPOCH_MS:
-        left_s = deadline_ms / 1000 - wall_s
+        left_s = min(deadline_ms / 1000 - wall_s, LONGEST_S)
     return LifecycleEvent(
         _text(members.get("eventType")),
         now_s + left_s,

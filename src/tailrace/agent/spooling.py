@@ -6,7 +6,7 @@ import _thread
 import posix
 
 from tailrace.pipeline.ledger import PROCESS_KILLED, SPOOL_LOST
-from tailrace.pipeline.spooling.account import Account
+from tailrace.pipeline.spooling.account import UNWRITABLE, Account
 from tailrace.pipeline.spooling.counter_file import CounterFile, read_counters, reserve
 from tailrace.pipeline.spooling.folder import SpoolUnusableError, open_spool_folder
 from tailrace.pipeline.spooling.shelf import Shelf
@@ -105,19 +105,27 @@ def open_spooling(
     except SpoolUnusableError as error:
         _complain(diagnostics, settings, str(error))
         return Spooling(None, settings, resource, clock, diagnostics)
-    spooling = Spooling(folder, settings, resource, clock, diagnostics)
     try:
         fd = folder.open(COUNTERS, posix.O_RDWR | posix.O_CREAT)
         previous = read_counters(fd)
+    except OSError as error:
+        # somebody put something else in its place: then nothing here is ours to read or write
+        folder.close()
+        _complain(diagnostics, settings, f"cannot be used: {COUNTERS}: {error.strerror or error}")
+        return Spooling(None, settings, resource, clock, diagnostics)
+    spooling = Spooling(folder, settings, resource, clock, diagnostics)
+    try:
         reserve(fd)
     except OSError as error:
-        _complain(diagnostics, settings, f"cannot be written: {error.strerror or error}")
-    else:
-        if previous.rows:
-            from tailrace.pipeline.spooling.carry_over import carried_rows
+        posix.close(fd)
+        # what lies there is delivered all the same, and the disk may have room again
+        diagnostics("warn", UNWRITABLE, reason=error.strerror or str(error))
+        return spooling
+    if previous.rows:
+        from tailrace.pipeline.spooling.carry_over import carried_rows
 
-            spooling.carried = carried_rows(previous)
-        spooling.account = Account(ledger, CounterFile(fd, previous), diagnostics)
+        spooling.carried = carried_rows(previous)
+    spooling.account = Account(ledger, CounterFile(fd, previous), diagnostics)
     return spooling
 
 

@@ -36,6 +36,7 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 # Where an event states no deadline; SHUTDOWN always does (lambda-platform.md 2.5).
 UNSTATED_DEADLINE_S = 2.0
+LONGEST_S = 86_400.0  # no lock can be waited for as long as a number may say
 # For every thread. Address space until it is touched; the default is 8 MiB.
 STACK_BYTES = 1024 * 1024
 # Lambda ends an extension with an event, or kills it. Elsewhere there is a signal, and this much patience.
@@ -321,7 +322,8 @@ def deadline_left_s(body: bytes) -> float:
     end = 0
     while end < 15 and digits[end : end + 1].isdigit():
         end += 1
-    return int(digits[:end]) / 1000 - time.time() if end else UNSTATED_DEADLINE_S
+    is_stated = 0 < end < 15  # more is no moment that anybody lives to see
+    return min(int(digits[:end]) / 1000 - time.time(), LONGEST_S) if is_stated else UNSTATED_DEADLINE_S
 
 
 def member(body: bytes, name: bytes) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from tailrace.agent.lifecycle import (
     INVOKE,
     SHUTDOWN,
+    UNSTATED_DEADLINE_S,
     AwaitReport,
     AwaitRuntimeDone,
     AwaitSilence,
@@ -58,6 +62,21 @@ def test_odd_members_of_an_event_never_raise(odd: object) -> None:
         event = event_of(value, 5.0, NOW_S)
         assert isinstance(event.kind, str)
         assert isinstance(event.deadline_s, float)
+
+
+@given(st.integers() | st.floats())
+def test_a_deadline_however_absurd_is_one_that_can_be_waited_for(deadline_ms: float) -> None:
+    event = event_of({"eventType": "INVOKE", "deadlineMs": deadline_ms}, 1_795_000_000.0, NOW_S)
+    assert event.deadline_s - NOW_S <= 86_400.0
+    machine = lifecycle()
+    machine.started(event)
+    event = event_of({"eventType": "SHUTDOWN", "deadlineMs": deadline_ms}, 1_795_000_000.0, NOW_S)
+    assert machine.begin(event, NOW_S, True, True).until_s - NOW_S <= threading.TIMEOUT_MAX
+
+
+@pytest.mark.parametrize("deadline_ms", [10**30, -(10**30), math.nan, math.inf, -5, 0])
+def test_an_absurd_deadline_counts_as_none_stated(deadline_ms: float) -> None:
+    assert event_of({"deadlineMs": deadline_ms}, 5.0, NOW_S).deadline_s == NOW_S + UNSTATED_DEADLINE_S
 
 
 def test_an_invocation_is_waited_for_settled_flushed_and_then_next_is_called() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import posix
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from tailrace.agent.app import App
 from tailrace.agent.early_margin import DEFAULT_MARGIN_S, margin_in
 from tailrace.agent.start import (
+    LONGEST_S,
     UNSTATED_DEADLINE_S,
     FastStart,
     deadline_left_s,
@@ -35,10 +37,23 @@ def test_the_kind_of_an_event_is_seen_however_it_is_written(indent: int | None) 
 
 @pytest.mark.parametrize("indent", [None, 2])
 def test_the_deadline_is_read_however_it_is_written(indent: int | None) -> None:
-    assert deadline_left_s(json.dumps(INVOKE, indent=indent).encode()) > 1_000_000
+    assert deadline_left_s(json.dumps(INVOKE, indent=indent).encode()) == LONGEST_S
+    soon = {**INVOKE, "deadlineMs": int((time.time() + 600) * 1000)}
+    assert 500 < deadline_left_s(json.dumps(soon, indent=indent).encode()) <= 600
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"deadlineMs":"soon"}', b'{"deadlineMs":-5}', b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"deadlineMs":"soon"}',
+        b'{"deadlineMs":-5}',
+        b"\xff",
+        b'{"deadlineMs":1%s}' % (b"0" * 30),
+        b'{"deadlineMs":NaN}',
+    ],
+)
 def test_without_a_deadline_a_short_one_stands_in(body: bytes) -> None:
     assert deadline_left_s(body) == UNSTATED_DEADLINE_S
 
@@ -48,6 +63,11 @@ def test_no_bytes_make_it_fail(body: bytes, name: bytes) -> None:
     assert isinstance(member(body, name), bytes)
     assert isinstance(is_shutdown(body), bool)
     assert isinstance(deadline_left_s(body), float)
+
+
+@given(st.integers() | st.floats())
+def test_no_deadline_is_longer_than_a_lock_can_be_waited_for(deadline_ms: float) -> None:
+    assert deadline_left_s(b'{"deadlineMs":%s}' % str(deadline_ms).encode()) <= threading.TIMEOUT_MAX
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from tailrace.pipeline.ledger import Ledger, RowSnapshot
     from tailrace.pipeline.spooling.counter_file import CounterFile
 
+UNWRITABLE = "the counter file cannot be written: if this process is killed nobody will know what was lost"
+
 
 class Account:
     """Safe from any thread. A file that cannot be written is said once, and costs nothing but the count.
@@ -93,8 +95,7 @@ class Account:
     def _complain(self, error: OSError) -> None:
         if not self._failed:
             self._failed = True
-            message = "the counter file cannot be written: if this process is killed nobody will know what was lost"
-            self._diagnostics("warn", message, reason=error.strerror or str(error))
+            self._diagnostics("warn", UNWRITABLE, reason=error.strerror or str(error))
 
 
 def written_row(row: RowSnapshot) -> dict[str, object]:

@@ -208,6 +208,26 @@ def test_a_file_that_is_not_ours_to_read_is_set_aside_and_counted(
     assert any(line[1] == "a file of the spool is not as it was written" for line in second.told.lines)
 
 
+@pytest.mark.parametrize("harm", ["removed", "another version", "damaged"])
+def test_after_a_kill_what_is_missing_on_disk_went_with_the_process(
+    tmp_path: Path, clock: ManualClock, harm: str
+) -> None:
+    first = Life(tmp_path / "spool", clock, [], queue_max_bytes=10_000)
+    first.come(lines(count(), 6))
+    first.flush_in_vain()
+    first.be_killed()
+    (file,) = segments(tmp_path)
+    if harm == "removed":
+        file.unlink()
+    else:
+        file.write_bytes(b"TRSP\x00\x07" if harm == "another version" else b"garbage")
+
+    second = Life(tmp_path / "spool", clock, [])
+
+    assert second.row.snapshot().dropped == {"process_killed": 6}
+    assert second.row.snapshot().received == second.row.snapshot().accounted == 6
+
+
 def test_a_process_killed_at_any_byte_of_a_write_loses_only_what_it_had_not_written(
     tmp_path: Path, clock: ManualClock
 ) -> None:
