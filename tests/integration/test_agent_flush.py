@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -200,8 +201,28 @@ def test_a_record_that_the_server_finds_too_large_even_alone_arrives_cut(opt: Pa
         assert agent.exit_code() == 0
         (row,) = agent.ledger().values()
         assert (row["delivered"], row["truncated"], row["rejected"]) == (3, 1, 0)
+        (said,) = [line for line in agent.said() if "takenBytes" in line]
     taken = [b for b in sink.bodies if len(b) <= 20_000]
     assert b'"truncated":{"originalBytes":100' in b"".join(taken)
+    assert said["takenBytes"] <= 20_000 < said["refusedBytes"] < 100_000 < said["recordBytes"]
+
+
+def test_a_record_that_is_never_small_enough_is_whole_among_the_dead_letters(
+    opt: Path, api: FakeLambdaApi, tmp_path: Path
+) -> None:
+    settings = {"TAILRACE_FLUSH": "end", **FUNCTION_LINES, "TAILRACE_DEAD_LETTER": f"file://{tmp_path}/dead"}
+    strict = GatedSink(lambda body: 413 if len(body) > 300 else 200)
+    with strict as sink, AgentProcess(opt, api.address, to(sink, settings)) as agent:
+        invoke(api, 1, "before", "x" * 5000, "after")
+        api.shutdown()
+        assert agent.exit_code() == 0
+        (row,) = agent.ledger().values()
+        assert (row["delivered"], row["deadLettered"], row["rejected"], row["held"]) == (2, 1, 0, 0)
+        assert "truncated" not in row
+    (file,) = (tmp_path / "dead").rglob("*.ndjson")
+    envelope = json.loads(file.read_text())
+    (record,) = map(json.loads, envelope["records"])
+    assert (record["record"], envelope["reason"]) == ("x" * 5000, "too_large")
 
 
 def test_a_line_that_the_platform_cut_arrives_whole(opt: Path, api: FakeLambdaApi) -> None:

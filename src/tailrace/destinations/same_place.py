@@ -39,8 +39,8 @@ def place_of(spec: DestinationSpec, environ: Mapping[str, str]) -> tuple[str, ..
 
 
 def _store(spec: DestinationSpec, environ: Mapping[str, str]) -> str:
-    """Whose bucket it is. Those of AWS are of all regions together; the way in which an address names the bucket does not
-    matter."""
+    """Whose bucket it is. Those of AWS are of all regions together, and it does not matter where an address names the
+    bucket."""
     from tailrace.config.urls import encode
     from tailrace.destinations.s3 import address_of
 

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tailrace.pipeline.sending.cutting import Cut
     from tailrace.pipeline.spooling.place import Place
 
 
@@ -17,9 +18,9 @@ class Sealed:
 
     `runs` are the places where sequence numbers do not simply count on, as (index, number), `times` those where the
     records' time moves on, as (index, time). `unconfirmed` is true while a former attempt may have arrived,
-    `is_written` while all of it is on the wire, `is_express` while a second connection has it, `is_cut` where its only
-    record was shortened. `first` is the place of its first record among all that were ever accepted. Halves of one
-    batch share its `trials`.
+    `is_written` while all of it is on the wire, `is_express` while a second connection has it, `cut` says how its only
+    record was shortened, where it was. `first` is the place of its first record among all that were ever accepted.
+    Halves of one batch share its `trials`.
 
     A batch that was read from the spool lies there still: at `place`, its records at `places` of the batch as it was
     written, since `since_ms`. `environment` is who sealed it, where that was another process.
@@ -29,9 +30,9 @@ class Sealed:
         "_runs",
         "_times",
         "batch",
+        "cut",
         "environment",
         "first",
-        "is_cut",
         "is_express",
         "is_written",
         "place",
@@ -55,7 +56,7 @@ class Sealed:
         self.first = first
         self.is_written = False
         self.is_express = False
-        self.is_cut = False
+        self.cut: Cut | None = None
         self.batch = Batch(parts, self._seq_at(0), self._seq_at(len(parts) - 1), start)
         self.trials = trials or Trials()
         self.unconfirmed = False
@@ -112,6 +113,8 @@ class Sealed:
 
     def picked(self, places: Sequence[int]) -> Sealed:
         """The records at these places (ascending, at least one), as a batch of the same time."""
+        if len(places) == len(self):
+            return self
         singles = [self.part(place, place + 1) for place in places]
         parts = [part for single in singles for part in single.batch.parts]
         runs = [(index, single._seq_at(0)) for index, single in enumerate(singles)]
@@ -119,10 +122,20 @@ class Sealed:
         picked = Sealed(parts, runs, self.batch.start, self.trials, times, singles[0].first)
         return picked._lying(self, [self.places[place] for place in places] if self.place is not None else ())
 
-    def replaced(self, part: bytes) -> Sealed:
+    @property
+    def is_cut(self) -> bool:
+        return self.cut is not None
+
+    @property
+    def uncut(self) -> Sealed:
+        """With its record as it was, where that is still there."""
+        original = self.cut.original if self.cut is not None else None
+        return self if original is None else self.replaced(original, None)
+
+    def replaced(self, part: bytes, cut: Cut | None) -> Sealed:
         """The same single record in other bytes."""
         twin = Sealed([part], self._runs, self.batch.start, self.trials, self._times, self.first)
-        twin.is_cut = True
+        twin.cut = cut
         return twin._lying(self, self.places)
 
     def ages(self, wall_s: float) -> list[tuple[int, int]]:

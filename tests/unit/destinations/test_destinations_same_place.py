@@ -70,8 +70,11 @@ def test_a_link_is_the_place_that_it_leads_to(tmp_path: Path) -> None:
     assert "real/logs" in problem.found
 
 
-def test_of_two_tables_of_a_file_for_one_place_the_second_is_refused_whatever_its_filter_says(tmp_path: Path) -> None:
-    text = '[[destinations]]\nurl = "s3://logs/app"\n[[destinations]]\nurl = "s3://logs/app/"\nfilter = { min_level = "error" }\n'
+def test_of_two_tables_of_a_file_for_one_place_the_second_is_refused_whatever_its_filter_says(
+    tmp_path: Path,
+) -> None:
+    second = '[[destinations]]\nurl = "s3://logs/app/"\nfilter = { min_level = "error" }\n'
+    text = f'[[destinations]]\nurl = "s3://logs/app"\n{second}'
     (tmp_path / "tailrace.toml").write_text(text)
     settings = load_settings({}, load_config_file(str(tmp_path / "tailrace.toml"), {}))
     result = build_destinations(ENVIRON, settings)

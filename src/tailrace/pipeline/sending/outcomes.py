@@ -53,6 +53,7 @@ class Outcomes:
         sealed.trials.refused = 0
         self._queue.replace(sealed, ())
         self._said.forget()
-        if self._refusals is not None:
-            self._refusals.isolates = True
-        return self._setbacks.answered(now_s)
+        if self._refusals is None:
+            return self._setbacks.answered(now_s)
+        self._refusals.isolates = True
+        return self._refusals.taken(sealed) + self._setbacks.answered(now_s)

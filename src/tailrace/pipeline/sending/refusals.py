@@ -72,7 +72,7 @@ class Refusals:
         if taken:
             self._row.deliver(len(taken), sealed.picked(taken).ages(wall_s) if wall_s is not None else ())
             self._said.forget()
-        notices: list[Notice] = []
+        notices = self.taken(sealed) if taken else []
         reason = outcome.reason or "rejected"
         if refused:
             self._undeliverable.refuse(sealed.picked(sorted(refused)), reason)
@@ -90,12 +90,17 @@ class Refusals:
         if len(sealed) > 1:
             self._queue.replace(sealed, sealed.halves())
             return self._setbacks.answered(now_s)
-        shorter = self._cutting.halved(sealed)
+        shorter = self._cutting.halved(sealed, self._undeliverable.is_buried)
         if shorter is None:
-            return self._rejected(sealed, now_s, ledger.TOO_LARGE)
-        notices = [] if sealed.is_cut else self._cutting.count(1)
+            whole_bytes = sealed.cut.whole_bytes if sealed.cut is not None else sealed.batch.n_bytes
+            details = {"recordBytes": whole_bytes, "refusedBytes": sealed.batch.n_bytes}
+            return self._rejected(sealed, now_s, ledger.TOO_LARGE, details)
         self._queue.replace(sealed, [shorter])
-        return notices + self._setbacks.answered(now_s)
+        return self._setbacks.answered(now_s)
+
+    def taken(self, sealed: Sealed) -> list[Notice]:
+        """A batch was delivered. What is to be said and counted where its record was cut for that."""
+        return self._cutting.taken(sealed) if sealed.cut is not None else []
 
     def _isolate(self, sealed: Sealed, now_s: float, reason: str) -> list[Notice]:
         """Some record of the batch is refused, and takes the others with it: halve the batch until it stands alone.

@@ -114,7 +114,7 @@ class SendQueue:
         if read is not None:
             self._put_away(read, self._shelf.back(read))
             return True
-        newest = next((one for one in reversed(resting) if one.place is None), None)
+        newest = next((one for one in reversed(resting) if one.place is None and not one.is_cut), None)
         if newest is None:
             if not self._batcher:
                 return False
@@ -131,7 +131,7 @@ class SendQueue:
             return False
         self._admit(self._batcher.seal())
         one = next((one for one in self._ready if isinstance(one, Sealed) and one.place is None), None)
-        shelved = None if one is None else self._shelf.put(one)
+        shelved = None if one is None else self._shelf.put(one.uncut)
         if one is None or shelved is None:
             return False
         one.place, one.places, one.since_ms = shelved.place, shelved.places, shelved.since_ms
@@ -247,7 +247,7 @@ class SendQueue:
             one.unconfirmed = one.unconfirmed or one is self._on_wire or one.is_written or one.is_express
             if one.unconfirmed:
                 self.doubt(one)
-            shelved = self._shelf.back(one) if one.place is not None else self._shelf.put(one)
+            shelved = self._shelf.back(one) if one.place is not None else self._shelf.put(one.uncut)
             if shelved is not None:
                 self._put_away(one, shelved)
         self._ready = [one for one in self._ready if isinstance(one, Sealed)]

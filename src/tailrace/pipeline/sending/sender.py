@@ -9,12 +9,11 @@ from __future__ import annotations
 from tailrace.pipeline import ledger, messages
 from tailrace.pipeline.sending import notices as words
 from tailrace.pipeline.sending.availability import Availability
-from tailrace.pipeline.sending.cutting import Cutting
+from tailrace.pipeline.sending.batcher import SEPARATOR_BYTES
 from tailrace.pipeline.sending.notices import Notice, Said
 from tailrace.pipeline.sending.outcomes import Outcomes
 from tailrace.pipeline.sending.send_queue import SendQueue
 from tailrace.pipeline.sending.setbacks import Setbacks
-from tailrace.pipeline.sending.undeliverable import Undeliverable
 from tailrace.pipeline.spooling.shelf import Shelved
 
 TYPE_CHECKING = False
@@ -26,9 +25,10 @@ if TYPE_CHECKING:
     from tailrace.pipeline.messages import Outcome
     from tailrace.pipeline.sealed import Sealed
     from tailrace.pipeline.sending.batcher import Entry
-    from tailrace.pipeline.sending.cutting import Truncate
+    from tailrace.pipeline.sending.cutting import Cutting, Truncate
     from tailrace.pipeline.sending.refusals import Refusals
     from tailrace.pipeline.sending.settings import SenderSettings
+    from tailrace.pipeline.sending.undeliverable import Undeliverable
     from tailrace.pipeline.spooling.carried_row import CarriedRow
     from tailrace.pipeline.spooling.shelf import Shelf
 
@@ -52,11 +52,14 @@ class Sender(SendQueue):
         "_idempotent",
         "_is_hasty",
         "_keeps",
+        "_largest_bytes",
+        "_limits",
         "_outcomes",
         "_repeated_free",
         "_row",
         "_said",
         "_setbacks",
+        "_truncate",
         "_undeliverable",
         "availability",
     )
@@ -80,15 +83,36 @@ class Sender(SendQueue):
         self._keeps = False
         self.availability = Availability(row.name, settings.breaker())
         self._said = said = Said(row.name)
-        self._undeliverable = lost = Undeliverable(row, limits, bury)
-        self._cutting = Cutting(row, limits, truncate, said)
-        self._setbacks = Setbacks(row, self, self.availability, settings, said, lost)
+        self._limits = limits
+        self._largest_bytes = limits.max_bytes - SEPARATOR_BYTES
+        self._truncate = truncate
+        self._undeliverable: Undeliverable | None = None
+        self._cutting: Cutting | None = None
+        self._setbacks = Setbacks(row, self, self.availability, settings, said)
         self._outcomes = Outcomes(row, self, self._setbacks, said, self._make_refusals)
+
+    # -- what is loaded with the first record that needs it
 
     def _make_refusals(self) -> Refusals:
         from tailrace.pipeline.sending.refusals import Refusals
 
-        return Refusals(self._row, self, self._setbacks, self._cutting, self._undeliverable, self._said)
+        return Refusals(self._row, self, self._setbacks, self._cutter, self._unwanted, self._said)
+
+    @property
+    def _cutter(self) -> Cutting:
+        if self._cutting is None:
+            from tailrace.pipeline.sending.cutting import Cutting
+
+            self._cutting = Cutting(self._row, self._limits, self._truncate)
+        return self._cutting
+
+    @property
+    def _unwanted(self) -> Undeliverable:
+        if self._undeliverable is None:
+            from tailrace.pipeline.sending.undeliverable import Undeliverable
+
+            self._undeliverable = Undeliverable(self._row, self._limits, self._bury, self._setbacks, self._said)
+        return self._undeliverable
 
     # -- facts from the worker and the lifecycle
 
@@ -99,16 +123,16 @@ class Sender(SendQueue):
         `has_promised` there was room when they were acknowledged: the bound gives way, they do not."""
         self._row.receive(len(entries))
         if self.closed:
-            self._undeliverable.lose(entries, arrived, ledger.SHUTDOWN)
+            self._unwanted.lose(entries, arrived, ledger.SHUTDOWN)
             return False, []
         rested = not self._ready and not self._batcher
         sealed = len(self._ready)
-        largest_bytes, add = self._cutting.largest_bytes, self._batcher.add
+        largest_bytes, add = self._largest_bytes, self._batcher.add
         too_large: list[Entry] = []
         too_many: list[Entry] = []
         cut = 0
         for whole in entries:
-            entry = whole if len(whole.data) <= largest_bytes else self._cutting.fitting(whole)
+            entry = whole if len(whole.data) <= largest_bytes else self._cutter.fitting(whole)
             size = len(entry.data)
             cut += entry is not whole
             if size > largest_bytes:
@@ -121,23 +145,13 @@ class Sender(SendQueue):
                     self._admit(full)
         accepted = len(entries) - len(too_large) - len(too_many)
         self.accepted += accepted
-        notices = self._refused(too_large, too_many, arrived) + self._cutting.count(cut)
-        return len(self._ready) > sealed or (rested and accepted > 0), notices
-
-    def _refused(self, too_large: list[Entry], too_many: list[Entry], arrived: str) -> list[Notice]:
-        notices: list[Notice] = []
+        notices = self._cutter.fitted(cut) if cut else []
         if too_large:
-            self._undeliverable.refuse_too_large(too_large, arrived)
-            max_bytes = self._cutting.max_bytes
-            fields: dict[str, object] = {"recordBytes": len(too_large[0].data), "maxBytes": max_bytes}
-            message = "record is larger than a request may be"
-            notices += self._said.once(ledger.RECORD_TOO_LARGE, "warn", message, fields)
+            notices += self._unwanted.refuse_too_large(too_large, arrived)
         if too_many:
             reason = ledger.QUEUE_FULL if self._shelf is None else self._shelf.refusal
-            self._undeliverable.lose(too_many, arrived, reason)
-            fields = {"queueMaxBytes": self._max_bytes, "reason": reason}
-            notices += self._said.once(reason, "warn", "queue is full: the newest records are dropped", fields)
-        return notices
+            notices += self._unwanted.find_no_room(too_many, arrived, reason, self._max_bytes)
+        return len(self._ready) > sealed or (rested and accepted > 0), notices
 
     # -- how far it is
 
@@ -190,9 +204,9 @@ class Sender(SendQueue):
         if not n_records:
             return []
         fields: dict[str, object] = {"destination": self._row.name, "reason": ledger.SHUTDOWN}
-        if self._undeliverable.last_failure:
-            fields["lastFailure"] = self._undeliverable.last_failure
-        if self._undeliverable.is_buried:
+        if self._setbacks.last_failure:
+            fields["lastFailure"] = self._setbacks.last_failure
+        if self._bury is not None:
             message = "records could not be delivered before the end and go to the dead letter destination"
             return [Notice("error", message, {**fields, "records": n_records})]
         self.drop_remains(ledger.SHUTDOWN)
@@ -203,7 +217,7 @@ class Sender(SendQueue):
         """One batch of what remains goes to the dead letters; it leaves the shelf when they have it."""
         sealed = self._first_of_remains()
         if sealed is not None:
-            self._undeliverable.leave(sealed)
+            self._unwanted.leave(sealed)
             self.replace(sealed, ())
 
     def drop_remains(self, reason: str) -> int:

@@ -12,12 +12,11 @@ if TYPE_CHECKING:
     from tailrace.pipeline.sending.retry import Backoff
     from tailrace.pipeline.sending.send_queue import SendQueue
     from tailrace.pipeline.sending.settings import SenderSettings
-    from tailrace.pipeline.sending.undeliverable import Undeliverable
 
 
 class Setbacks:
     """One destination's failure windows. While closing there is no later: pauses are short, the breaker's are not
-    kept."""
+    kept. `last_failure` is what stood in the way of the destination's records, empty once it answers."""
 
     __slots__ = (
         "_availability",
@@ -26,8 +25,8 @@ class Setbacks:
         "_row",
         "_said",
         "_settings",
-        "_undeliverable",
         "is_closing",
+        "last_failure",
     )
 
     def __init__(
@@ -37,16 +36,15 @@ class Setbacks:
         availability: Availability,
         settings: SenderSettings,
         said: Said,
-        undeliverable: Undeliverable,
     ) -> None:
         self._row = row
         self._queue = queue
         self._availability = availability
         self._settings = settings
         self._said = said
-        self._undeliverable = undeliverable
         self._dropped_at_start = 0
         self.is_closing = False
+        self.last_failure = ""
 
     def postpone(
         self,
@@ -80,12 +78,12 @@ class Setbacks:
         """Somebody waited as long as anybody may, in vain."""
         self._note_drops()
         reason = NO_REPLY_YET if self._queue.is_first_written else NOT_CONNECTED_YET
-        self._undeliverable.last_failure = self._undeliverable.last_failure or reason
+        self.last_failure = self.last_failure or reason
         return self._begun(self._availability.wait_expired(now_s, reason), wall_s)
 
     def answered(self, now_s: float) -> list[Notice]:
         """It dealt with a batch, in whatever way."""
-        reason, self._undeliverable.last_failure = self._undeliverable.last_failure, ""
+        reason, self.last_failure = self.last_failure, ""
         lost = self._dropped() - self._dropped_at_start
         notice = self._availability.answered(now_s, self._queue.held, lost, reason)
         return [notice] if notice else []
@@ -108,7 +106,7 @@ class Setbacks:
         asked_s: float,
     ) -> list[Notice]:
         self._note_drops()
-        self._undeliverable.last_failure = reason
+        self.last_failure = reason
         notice = self._availability.attempt_failed(now_s, message, reason, delay_s, draw, asked_s)
         if self.is_closing:
             self._availability.pause(now_s + delay_s)

@@ -1,5 +1,5 @@
 """What one destination does not get. Where there are dead letters it goes there, and is booked when it has arrived;
-without them the ledger counts it as lost, with the reason."""
+without them the ledger counts it as lost, with the reason. Loaded with the first of it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ if TYPE_CHECKING:
     from tailrace.pipeline.interfaces import Bury, Limits
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.sealed import Sealed
+    from tailrace.pipeline.sending.notices import Notice, Said
+    from tailrace.pipeline.sending.setbacks import Setbacks
 
 
 class Undeliverable:
-    """Books in `row`, or hands over to `bury`. `last_failure` is what stood in the way of the destination's records,
-    empty once it answers."""
+    """Books in `row`, or hands over to `bury`, what was cut as it was before. What is to be said comes back, or is the
+    caller's to say."""
 
-    __slots__ = ("_bury", "_limits", "_row", "last_failure")
+    __slots__ = ("_bury", "_limits", "_row", "_said", "_setbacks")
 
-    def __init__(self, row: LedgerRow, limits: Limits, bury: Bury | None) -> None:
+    def __init__(self, row: LedgerRow, limits: Limits, bury: Bury | None, setbacks: Setbacks, said: Said) -> None:
         self._row = row
         self._limits = limits
         self._bury = bury
-        self.last_failure = ""
+        self._setbacks = setbacks
+        self._said = said
 
     @property
     def is_buried(self) -> bool:
@@ -37,25 +40,34 @@ class Undeliverable:
         if self._bury is None:
             self._row.reject(len(sealed), reason)
         else:
-            self._bury([sealed], ledger.TOO_LARGE if reason == ledger.TOO_LARGE else ledger.REJECTED, reason)
+            self._bury([sealed.uncut], ledger.TOO_LARGE if reason == ledger.TOO_LARGE else ledger.REJECTED, reason)
 
-    def refuse_too_large(self, entries: Sequence[Entry], arrived: str) -> None:
+    def refuse_too_large(self, entries: Sequence[Entry], arrived: str) -> list[Notice]:
         """No request may hold these."""
         if self._bury is None:
             self._row.reject(len(entries), ledger.RECORD_TOO_LARGE)
         else:
             self._bury(pack(entries, self._limits, arrived), ledger.RECORD_TOO_LARGE, "")
+        fields: dict[str, object] = {"recordBytes": len(entries[0].data), "maxBytes": self._limits.max_bytes}
+        message = "record is larger than a request may be"
+        return self._said.once(ledger.RECORD_TOO_LARGE, "warn", message, fields)
+
+    def find_no_room(self, entries: Sequence[Entry], arrived: str, reason: str, queue_max_bytes: int) -> list[Notice]:
+        """Neither memory nor the disk takes these."""
+        self.lose(entries, arrived, reason)
+        fields: dict[str, object] = {"queueMaxBytes": queue_max_bytes, "reason": reason}
+        return self._said.once(reason, "warn", "queue is full: the newest records are dropped", fields)
 
     def lose(self, entries: Sequence[Entry], arrived: str, reason: str) -> None:
         """There is no room for them, or no time."""
         if self._bury is None:
             self._row.drop(len(entries), reason)
         else:
-            self._bury(pack(entries, self._limits, arrived), reason, self.last_failure)
+            self._bury(pack(entries, self._limits, arrived), reason, self._setbacks.last_failure)
 
     def leave(self, sealed: Sealed) -> None:
         """The end came before this was delivered."""
         if self._bury is None:
             self._row.drop(len(sealed), ledger.SHUTDOWN)
         else:
-            self._bury([sealed], ledger.SHUTDOWN, self.last_failure)
+            self._bury([sealed.uncut], ledger.SHUTDOWN, self._setbacks.last_failure)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,14 +26,19 @@ TIME = "2026-11-20T21:00:00.000Z"
 
 class Graveyard:
     def __init__(
-        self, limits: FakeLimits | None = None, queue_max_bytes: int = 1_000_000, folder: Path | None = None
+        self,
+        limits: FakeLimits | None = None,
+        queue_max_bytes: int = 1_000_000,
+        folder: Path | None = None,
+        truncate: Callable[[bytes, int], bytes] | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.row = Ledger().open_row("x")
         self.buried: list[tuple[list[int], str, str]] = []
+        self.sizes: list[int] = []
         settings = SenderSettings(queue_max_bytes=queue_max_bytes)
         shelf = None if folder is None else self._shelf(folder)
-        self.sender = Sender(self.row, limits or FakeLimits(), True, settings, None, shelf, self.bury)
+        self.sender = Sender(self.row, limits or FakeLimits(), True, settings, truncate, shelf, self.bury)
 
     def _shelf(self, folder: Path) -> Shelf:
         told = Told()
@@ -42,6 +48,7 @@ class Graveyard:
     def bury(self, batches: Sequence[Sealed], reason: str, error: str) -> None:
         for one in batches:
             self.buried.append((one.seqs, reason, error))
+            self.sizes += map(len, one.batch.parts)
             self.row.dead_letter(len(one))
 
     def offer(self, first: int, last: int, size: int = 10) -> None:
@@ -91,6 +98,61 @@ def test_a_record_that_is_too_large_for_a_request_and_one_that_is_for_the_server
     yard.offer(2, 2, size=20)
     yard.reply(Outcome(SPLIT, "status 413"))
     assert yard.buried == [([1], "record_too_large", ""), ([2], "too_large", "too_large")]
+
+
+def shorten(data: bytes, max_bytes: int) -> bytes:
+    return data[:max_bytes]
+
+
+def test_of_a_record_that_is_never_small_enough_the_whole_is_buried() -> None:
+    yard = Graveyard(truncate=shorten)
+    yard.offer(1, 2, size=5151)
+    sizes = []
+    while (sealed := yard.sender.next_step(1e9).sealed) is not None:
+        sizes.append(sealed.batch.n_bytes)
+        yard.sender.replied(Outcome(SPLIT, "status 413"), 1e9, 0.0, sealed)
+    assert sizes == [10_302, *[5151, 2575, 1287] * 2]
+    assert yard.buried == [([1], "too_large", "too_large"), ([2], "too_large", "too_large")]
+    assert yard.sizes == [5151, 5151]
+    counts = yard.row.snapshot()
+    assert (counts.received, counts.dead_lettered, counts.truncated, counts.held) == (2, 2, 0, 0)
+    assert yard.sender.held_bytes == 0
+
+
+def test_a_record_that_is_taken_once_it_is_cut_is_not_buried() -> None:
+    yard = Graveyard(truncate=shorten)
+    yard.offer(1, 1, size=5151)
+    yard.reply(Outcome(SPLIT, "status 413"))
+    yard.reply(Outcome(DELIVERED))
+    counts = yard.row.snapshot()
+    assert (yard.buried, counts.delivered, counts.truncated) == ([], 1, 1)
+
+
+@pytest.mark.parametrize("last", [REJECTED, POISONED, RETRY, PARTIAL])
+def test_a_record_that_was_cut_is_buried_whole_whatever_ends_its_way(last: str) -> None:
+    yard = Graveyard(truncate=shorten)
+    yard.offer(1, 1, size=5151)
+    yard.reply(Outcome(SPLIT, "status 413"))
+    yard.reply(Outcome(last, "status 400", refused=[0]))
+    yard.sender.close()
+    yard.sender.abandon()
+    yard.bury_remains()
+    assert yard.sizes == [5151]
+    assert yard.row.snapshot().dead_lettered == 1
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_goes_to_disk_of_a_record_that_was_cut_is_the_whole(tmp_path: Path, is_killed: bool) -> None:
+    yard = Graveyard(truncate=shorten, folder=tmp_path)
+    yard.offer(1, 1, size=5151)
+    yard.reply(Outcome(SPLIT, "status 413"))
+    yard.reply(Outcome(RETRY, "status 503"))
+    if is_killed:
+        assert yard.sender.back_up()
+    else:
+        yard.sender.close(keep=True)
+        yard.sender.abandon()
+    assert max(file.stat().st_size for file in tmp_path.rglob("*.seg")) > 5151
 
 
 def test_what_finds_no_room_says_what_stood_in_the_way() -> None:

@@ -84,25 +84,44 @@ def test_a_record_larger_than_any_request_is_cut_and_counted_instead_of_lost() -
     assert (counts.truncated, counts.rejected, counts.held) == (2, 0, 2)
 
 
+def test_records_that_are_cut_to_the_size_of_a_request_are_said_once() -> None:
+    sender, _ = a_sender(0, limits=FakeLimits(max_bytes=51))
+    said = []
+    for seq in range(1, 4):
+        said += sender.offered([Entry(b"x" * 100, seq, TIME)], 0.0, TIME)[1]
+        sender.flush()
+        sender.replied(Outcome(DELIVERED), 0.0, 0.0, next_batch(sender))
+    assert [(notice.message, notice.fields["maxBytes"]) for notice in said] == [
+        ("records are larger than a request may be and were cut", 51)
+    ]
+
+
 def test_a_record_that_is_refused_for_its_size_even_alone_is_cut_until_it_is_taken() -> None:
     sender, row = a_sender(2, size=10_000)
-    sent = []
+    sent, said = [], []
     while (sealed := sender.next_step(0.0).sealed) is not None:
         sent.append(sealed.batch.n_bytes)
         outcome = Outcome(SPLIT if sealed.batch.n_bytes > 3000 else DELIVERED)
-        sender.replied(outcome, 0.0, 0.0, sealed)
+        said += sender.replied(outcome, 0.0, 0.0, sealed)
     assert sent == [20_000, 10_000, 5000, 2500, 10_000, 5000, 2500]
     counts = row.snapshot()
     assert (counts.delivered, counts.truncated, counts.rejected) == (2, 2, 0)
     assert sender.held_bytes == 0
+    sizes = {"recordBytes": 10_000, "refusedBytes": 5000, "takenBytes": 2500}
+    assert [notice.fields for notice in said] == [{"destination": "x", **sizes}]
 
 
 def test_a_record_that_cannot_be_cut_or_is_never_small_enough_is_rejected_by_name() -> None:
     for text in (b"x", b"y"):
         sender, row = a_sender(1, size=10_000, text=text)
+        said = []
         while (sealed := sender.next_step(0.0).sealed) is not None:
-            sender.replied(Outcome(SPLIT), 0.0, 0.0, sealed)
-        assert row.snapshot().rejected_reasons == {"too_large": 1}
+            said += sender.replied(Outcome(SPLIT), 0.0, 0.0, sealed)
+        counts = row.snapshot()
+        assert (counts.rejected_reasons, counts.truncated) == ({"too_large": 1}, 0)
+        least = 1250 if text == b"x" else 10_000
+        sizes = {"recordBytes": 10_000, "refusedBytes": least}
+        assert [n.fields for n in said] == [{"destination": "x", "reason": "too_large", "records": 1, **sizes}]
 
 
 def test_the_first_reset_of_a_kept_connection_is_repeated_at_once_and_is_no_failure() -> None:
