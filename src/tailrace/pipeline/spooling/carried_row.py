@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 class CarriedRow:
-    """One row's figures, to begin with. `is_printed` says that the former process told them itself at its end."""
+    """One row's figures, to begin with. `is_printed` says that the former process told them itself at its end, and had
+    all that it held on disk then."""
 
     __slots__ = (
         "dead_lettered",

@@ -29,9 +29,10 @@ def carried_rows(previous: Previous) -> dict[str, CarriedRow]:
 
 def _carried(written: Mapping[str, object], name: str, previous: Previous) -> CarriedRow:
     row = CarriedRow()
-    row.is_printed = previous.is_closed
     if previous.is_closed:
         row.received = row.held = row.taken_over = _count(written, "held")
+        # else it left before it had looked for what its own predecessor held: that one may have been killed
+        row.is_printed = _count(written, "spooled") >= row.held
         return row
     row.received = _count(written, "received")
     if name not in (REFUSED_ROW, PLATFORM_ROW):  # these count no records that were acknowledged

@@ -44,7 +44,17 @@ _INDEX_DIGITS = 8
 class Spool:
     """All destinations' files in one folder, for one process. Methods raise `OSError` and are safe from any thread."""
 
-    __slots__ = ("_current", "_diagnostics", "_folder", "_index", "_lock", "_number", "_resource", "used_bytes")
+    __slots__ = (
+        "_current",
+        "_diagnostics",
+        "_folder",
+        "_index",
+        "_left",
+        "_lock",
+        "_number",
+        "_resource",
+        "used_bytes",
+    )
 
     def __init__(self, folder: SpoolFolder, resource: Resource, diagnostics: Diagnostics) -> None:
         self._folder = folder
@@ -55,7 +65,8 @@ class Spool:
         self._number = 0
         self._index = 0
         self.used_bytes = 0
-        for name in folder.names():
+        self._left = folder.names()  # by former processes: nothing is written before this
+        for name in self._left:
             self._index = max(self._index, _index_of(name))
             if _SUFFIX in name:
                 self.used_bytes += folder.size(name)
@@ -102,15 +113,16 @@ class Spool:
                 self._folder.mark(place.segment.name, [place.offset + STATE_AT], DOUBTFUL)
 
     def restore(self, destination: str) -> list[tuple[Place, list[int], int]]:
-        """Every batch that lies there for a destination, oldest first, as (where, which records of it, since when in
-        milliseconds since 1970). To be asked once, before anything is appended for it.
+        """Every batch that former processes left for a destination, oldest first, as (where, which records of it, since
+        when in milliseconds since 1970). To be asked once. What this process has appended by then is not among them:
+        whoever did that knows of it.
 
         What a process had in memory at its end was written last and may be the oldest of what it left: of one
         process, the records' numbers say what came first.
         """
         with self._lock:
             by_process: dict[str, list[tuple[int, Place, list[int], int]]] = {}
-            for name in self._folder.names():
+            for name in self._left:
                 if name.endswith(_ending(destination)):
                     for one in self._found_in(name, destination):
                         by_process.setdefault(one[1].environment, []).append(one)

@@ -182,3 +182,16 @@ def test_what_a_killed_process_had_taken_off_the_disk_and_not_counted_went_with_
         account.close()
     # six of them were delivered and marked in the spool, and then the process was killed
     assert carried_rows(read_counters(fd))["a"].missing(4) == missing
+
+
+def test_what_a_process_held_that_left_before_it_had_looked_at_the_disk_is_no_lost_file(fd: int) -> None:
+    """Its predecessor was killed, and held ten records: four of them on disk."""
+    ledger = Ledger()
+    ledger.open_row("a").receive(10)
+    account = Account(ledger, CounterFile(fd, Previous()), Told())
+    account.close()
+
+    carried = carried_rows(read_counters(fd))["a"]
+
+    assert (carried.received, carried.taken_over) == (10, 10)
+    assert carried.missing(4) == (0, 6)

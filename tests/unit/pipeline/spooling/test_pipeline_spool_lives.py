@@ -13,9 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.examples import examples
-from support.spool_lives import Life
+from support.pipeline_fakes import Told
+from support.spool_lives import NAME, Life
 from tailrace.clock import ManualClock
-from tailrace.pipeline.ledger import RowSnapshot
+from tailrace.model.resource import Resource
+from tailrace.pipeline.ledger import Ledger, RowSnapshot
+from tailrace.pipeline.sealed import Sealed
+from tailrace.pipeline.spooling.folder import open_spool_folder
+from tailrace.pipeline.spooling.shelf import Shelf
+from tailrace.pipeline.spooling.spool import Spool
 
 
 def lines(numbers: Iterator[int], n: int) -> list[bytes]:
@@ -226,6 +232,36 @@ def test_after_a_kill_what_is_missing_on_disk_went_with_the_process(
 
     assert second.row.snapshot().dropped == {"process_killed": 6}
     assert second.row.snapshot().received == second.row.snapshot().accounted == 6
+
+
+def test_what_was_written_down_before_the_files_of_former_processes_were_read_is_none_of_them(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """Telemetry comes in while the files are still to be read. Read as its predecessor's, a batch would be there twice,
+    and its file be gone with the first of the two."""
+    Life(tmp_path / "spool", clock, [], number=1).leave()
+    first = Life(tmp_path / "spool", clock, [], queue_max_bytes=10_000, number=1)
+    first.come(lines(count(), 8))
+    first.leave()
+
+    folder = open_spool_folder(str(tmp_path / "spool"), ["shop"])
+    row, told = Ledger().open_row(NAME), Told()
+    spool = Spool(folder, Resource("shop", "process-2"), told)
+    shelf = Shelf(row, lambda: spool, clock, told, 1_000_000, 3600)
+    own = shelf.put(Sealed.of_rows([(1, "", b"own")], ""))
+    found = shelf.restore()
+
+    assert own is not None
+    assert sum(map(len, found)) == 8
+    assert {one.place.environment for one in found} == {"process-1"}
+    assert row.snapshot().spooled == 9
+    for one in [*found, own]:
+        assert shelf.take(one) is not None
+        shelf.settle(one.place, one.places)
+    assert told.lines == []
+    assert segments(tmp_path) == []
+    spool.close()
+    folder.close()
 
 
 def test_a_process_killed_at_any_byte_of_a_write_loses_only_what_it_had_not_written(
