@@ -69,7 +69,11 @@ def routes_of(specs: Sequence[DestinationSpec], settings: Settings, diagnostics:
 
     places = {spec: index for index, spec in enumerate(specs)}
     return [
-        Route(takes, places.get(spec.instead_of) if spec.instead_of is not None else None)
+        Route(
+            takes,
+            places.get(spec.instead_of) if spec.instead_of is not None else None,
+            takes.begin_body if takes is not None else None,
+        )
         for spec, takes in zip(specs, filters, strict=True)
     ]
 

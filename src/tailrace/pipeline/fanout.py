@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 
 from tailrace.pipeline.ledger import BAD_CONFIGURATION, NO_DESTINATION, NO_DESTINATION_ROW, SHUTDOWN
+from tailrace.pipeline.sending.waits import FIRST_REPLIES, OUTCOMES, REPLIES, WIRE, wait_for_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Fanout:
     @property
     def any_up(self) -> bool:
         """Whether there is a destination worth waiting for."""
-        return any(e.is_up for e in self._exporters)
+        return any(e.is_worth_waiting_for for e in self._exporters)
 
     @property
     def is_warm(self) -> bool:
@@ -143,6 +144,11 @@ class Fanout:
             self._nowhere.receive(len(records))
             self._nowhere.drop(len(records), NO_DESTINATION)
 
+    def begin_body(self) -> None:
+        """The records of another telemetry post come: filters have time for these."""
+        if self._routing is not None:
+            self._routing.begin_body()
+
     def offer_own(self, record: Record) -> None:
         """A record of the agent's own, for every destination that takes any now. It is counted in the rows; that it did
         not come from the platform is noted there."""
@@ -189,10 +195,7 @@ class Fanout:
 
     def wait_drained(self, deadline_s: float, full: bool = True) -> bool:
         """True when every destination that is up has taken what was offered; see `Exporter.wait_drained`."""
-        drained = True
-        for exporter in self._exporters:
-            drained = exporter.wait_drained(deadline_s, full) and drained  # each is asked, whatever the others said
-        return drained
+        return wait_for_all([exporter.wait(OUTCOMES, deadline_s, full) for exporter in self._exporters])
 
     def hurry_from(self, moment_s: float) -> None:
         """An invocation begins. From this moment on records leave as they come."""
@@ -207,27 +210,27 @@ class Fanout:
 
     def wait_written(self, until_s: float, full: bool = False) -> bool:
         """True when every destination that is up has taken what was offered, or has it on its wire."""
-        written = True
-        for exporter in self._exporters:
-            written = exporter.wait_written(until_s, full) and written
-        return written
+        return wait_for_all([exporter.wait(WIRE, until_s, full) for exporter in self._exporters])
 
     def wait_flushed(self, write_until_s: float, reply_until_s: float, glance_s: float | None, full: bool) -> bool:
         """Wait until everything is on the wire, and then `glance_s` for those replies that usually come so soon; for
         replies in full where there is no glance, and of destinations that are not warm. What is not done by then is
-        written to disk as well."""
-        glanced = [e for e in self._exporters if glance_s is not None and e.is_warm]
-        flushed = True
+        written to disk as well. All of them are waited for at the same time."""
+        reply_wait_s = reply_until_s - self._clock.monotonic_s()
+        waits, glanced = [], []
         for exporter in self._exporters:
-            if exporter not in glanced:
-                flushed = exporter.wait_drained(reply_until_s, full, backs_up=True) and flushed
-        for exporter in glanced:
-            flushed = exporter.wait_written(write_until_s, full, backs_up=True) and flushed
+            if glance_s is None:
+                waits.append(exporter.wait(REPLIES, reply_until_s, full, backs_up=True))
+            elif exporter.takes_the_wire_for_it(reply_wait_s):
+                glanced.append(exporter)
+                waits.append(exporter.wait(WIRE, write_until_s, full, backs_up=True))
+            else:
+                waits.append(exporter.wait(FIRST_REPLIES, reply_until_s, full, backs_up=True))
+        flushed = wait_for_all(waits)
         if glance_s:
             until_s = min(self._clock.monotonic_s() + glance_s, reply_until_s)
-            for exporter in glanced:
-                if exporter.answers_within(glance_s):
-                    exporter.wait_answered(until_s)
+            waits = [one.wait(OUTCOMES, until_s, full=False) for one in glanced if one.answers_within(glance_s)]
+            wait_for_all(waits)
         return flushed
 
     def deliver_until_s(self, deadline_s: float) -> float:

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
 
 class Route:
     """What one destination takes: everything, or what `takes` says yes to. With `instead_of` (the place of another in
-    the row of destinations) only while that one cannot."""
+    the row of destinations) only while that one cannot. `begin_body` is called before the records of each post."""
 
-    __slots__ = ("instead_of", "takes")
+    __slots__ = ("begin_body", "instead_of", "takes")
 
-    def __init__(self, takes: Callable[[Record], bool] | None = None, instead_of: int | None = None) -> None:
+    def __init__(
+        self,
+        takes: Callable[[Record], bool] | None = None,
+        instead_of: int | None = None,
+        begin_body: Callable[[], None] | None = None,
+    ) -> None:
+        self.begin_body = begin_body
         self.takes = takes
         self.instead_of = instead_of
 
@@ -28,10 +34,11 @@ class Routing:
     by itself. What came before it went down stays with it. When all of a row are out, the first one takes the records.
     """
 
-    __slots__ = ("_children", "_exporters", "_roots", "_takes")
+    __slots__ = ("_begin", "_children", "_exporters", "_roots", "_takes")
 
     def __init__(self, exporters: Sequence[Exporter], routes: Sequence[Route]) -> None:
         self._exporters = list(exporters)
+        self._begin = [route.begin_body for route in routes if route.begin_body is not None]
         self._takes = {e: route.takes for e, route in zip(exporters, routes, strict=True) if route.takes is not None}
         self._roots: dict[Exporter, Exporter] = {}
         self._children: dict[Exporter, list[Exporter]] = {}
@@ -44,6 +51,11 @@ class Routing:
             while root in parents:
                 root = parents[root]
             self._roots[exporter] = self._roots[root] = root
+
+    def begin_body(self) -> None:
+        """The records of another telemetry post come."""
+        for begin in self._begin:
+            begin()
 
     def divided(self, records: Sequence[Record]) -> list[Sequence[Record]]:
         """What of `records` is for each of the exporters, as things stand at this moment."""

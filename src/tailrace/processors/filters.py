@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tailrace.config.tables import RecordFilter
     from tailrace.errors import ConfigError
     from tailrace.model.record import Record
+    from tailrace.processors.pattern_budget import Budget
     from tailrace.processors.patterns import SafePattern
 
 
@@ -22,7 +23,7 @@ class DestinationFilter:
     own events, which have no level; `types` is the word for these.
     """
 
-    __slots__ = ("_exclude", "_least", "_match", "_types")
+    __slots__ = ("_budget", "_exclude", "_least", "_match", "_types")
 
     def __init__(
         self,
@@ -30,11 +31,18 @@ class DestinationFilter:
         min_level: str | None = None,
         match: tuple[SafePattern, ...] = (),
         exclude: tuple[SafePattern, ...] = (),
+        budget: Budget | None = None,
     ) -> None:
+        self._budget = budget
         self._types = types
         self._least = LEVELS.index(min_level) if min_level is not None else 0
         self._match = match
         self._exclude = exclude
+
+    def begin_body(self) -> None:
+        """The records of another telemetry post come."""
+        if self._budget is not None:
+            self._budget.begin_body()
 
     def __call__(self, record: Record) -> bool:
         try:
@@ -51,11 +59,12 @@ class DestinationFilter:
             level = severity_of(record.event)
             if level is not None and RANKS[level] < self._least:
                 return "min_level"
-        if self._match or self._exclude:
+        budget = self._budget
+        if budget is not None:
             text = _text_of(record)
-            if self._match and not any(pattern.is_in(text) for pattern in self._match):
+            if self._match and not any(pattern.is_in(text, budget) for pattern in self._match):
                 return "match"
-            if any(pattern.is_in(text) for pattern in self._exclude):
+            if any(pattern.is_in(text, budget) for pattern in self._exclude):
                 return "exclude"
         return None
 
@@ -74,13 +83,16 @@ def build_filter(
         return DestinationFilter(default_types) if default_types is not None else None
     match: tuple[SafePattern, ...] = ()
     exclude: tuple[SafePattern, ...] = ()
+    budget = None
     if wanted.match or wanted.exclude:
+        from tailrace.processors.pattern_budget import Budget
         from tailrace.processors.patterns import compile_all
 
+        budget = Budget()
         match = compile_all(wanted.match, f"{wanted.place}, match", problems)
         exclude = compile_all(wanted.exclude, f"{wanted.place}, exclude", problems)
     types = wanted.types if wanted.types is not None else default_types
-    return DestinationFilter(types, wanted.min_level, match, exclude)
+    return DestinationFilter(types, wanted.min_level, match, exclude, budget)
 
 
 def limits_of(wanted: RecordFilter) -> list[tuple[str, int]]:

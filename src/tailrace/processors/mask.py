@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from tailrace.processors.mask_json import JsonScan, decoded
 from tailrace.processors.mask_rules import build_rules, mask_values
+from tailrace.processors.pattern_budget import Budget
 from tailrace.protocol.events import split_events
 from tailrace.protocol.jsontext import dumps, loads, quote
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tailrace.processors.mask_rules import KeyRule, PatternRule
 
 WITHHELD = "withheld"
+OUT_OF_TIME = "out of time"
 # JSON in a text in JSON in a text: deeper than this it is text.
 _MAX_LEVELS = 3
 _MAX_NAMES = 2000
@@ -29,12 +31,30 @@ class Masker:
     """Masks records in place and counts by rule.
 
     With `withholds` there are rules that nobody could read: then nothing of what a function or an extension wrote is
-    passed on, for what should have been masked must not leave because of a slip in a file.
+    passed on, for what should have been masked must not leave because of a slip in a file. What patterns had no time
+    for is masked, too, and counted apart.
     """
 
-    __slots__ = ("_clean_names", "_hints", "_keys", "_patterns", "_rule_by_name", "_whole_names", "counts", "withholds")
+    __slots__ = (
+        "_budget",
+        "_clean_names",
+        "_hints",
+        "_keys",
+        "_patterns",
+        "_rule_by_name",
+        "_whole_names",
+        "counts",
+        "withholds",
+    )
 
-    def __init__(self, keys: Sequence[KeyRule], patterns: Sequence[PatternRule], withholds: bool = False) -> None:
+    def __init__(
+        self,
+        keys: Sequence[KeyRule],
+        patterns: Sequence[PatternRule],
+        withholds: bool = False,
+        budget: Budget | None = None,
+    ) -> None:
+        self._budget = budget or Budget()
         self._keys = keys
         self._hints = tuple({hint for rule in keys for hint in rule.names.hints})
         self._patterns = patterns
@@ -43,6 +63,10 @@ class Masker:
         self._clean_names: set[str] = set()
         self.withholds = withholds
         self.counts: dict[str, int] = {}
+
+    def begin_body(self) -> None:
+        """The records of another telemetry post come."""
+        self._budget.begin_body()
 
     def mask(self, record: Record) -> None:
         """Afterwards neither `record.raw` nor `record.event` holds what the rules find."""
@@ -84,9 +108,11 @@ class Masker:
             for name in names:
                 self._count(name, 1)
         for rule in self._patterns:
-            text, found = rule.apply(text)
+            text, found, is_given_up = rule.apply(text, self._budget)
             if found:
                 self._count(rule.name, found)
+            if is_given_up:
+                self._count(f"{rule.name} ({OUT_OF_TIME})", 1)
         return text
 
     def _may_name(self, text: str) -> bool:

@@ -8,14 +8,15 @@ from tailrace.config.wording import suggestion
 from tailrace.errors import ConfigError
 from tailrace.processors.mask_names import Names
 from tailrace.processors.mask_values import value_behind
-from tailrace.processors.patterns import MAX_STEPS, SafePattern, compile_safe
+from tailrace.processors.patterns import MAX_STEPS, SafePattern, compile_safe, joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tailrace.config.tables import MaskSpec
     from tailrace.processors.mask_values import Span
+    from tailrace.processors.pattern_budget import Budget
 
 _CREDENTIALS = (
     "password", "passwd", "pwd", "secret", "token", "api_key", "api-key", "apikey", "x-api-key", "access_token",
@@ -32,9 +33,9 @@ BUILT_IN_PATTERNS = {
     "aws-access-key": r"(?<![A-Za-z0-9])(?:AKIA|ASIA|AROA|AIDA)[A-Z2-7]{16}(?![A-Za-z0-9])",
     "basic-auth": r"(?i)\bbasic ([a-z0-9+/]{8,}={0,2})",
     "bearer": r"(?i)\bbearer\s{1,4}([a-z0-9._~+/-]{8,}={0,2})",
-    "card": (
-        r"(?<![0-9.])(?:[2-6][0-9]{3}[ -]?(?:[0-9]{4}[ -]?){2}[0-9]{4}"
-        r"|3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5})(?![0-9])"
+    "card": (  # wherever one may begin, for the checksum decides; not the first three parts of a UUID
+        r"(?<![0-9.])(?=([2-6][0-9]{3}[ -]?(?:[0-9]{4}[ -]?){2}[0-9]{4}(?!-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})"
+        r"|3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5})(?![0-9]))"
     ),
     "email": r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]*[A-Za-z0-9]",
     "jwt": r"\beyJ[A-Za-z0-9_-]{8}[A-Za-z0-9_.-]+",
@@ -48,25 +49,40 @@ class PatternRule:
     """Replaces what a pattern finds; where the pattern has a group, what the group found.
 
     `place` is where it was asked for. `limit` is how long (in characters) a match may be to be found in any text (None:
-    any length), `over_limit` in how many texts so far there may have been longer ones.
+    any length), `over_limit` in how many texts so far there may have been longer ones. What `counts` says no to is not
+    replaced.
     """
 
-    __slots__ = ("_pattern", "limit", "name", "over_limit", "place", "replacement")
+    __slots__ = ("_counts", "_pattern", "limit", "name", "over_limit", "place", "replacement")
 
-    def __init__(self, name: str, pattern: SafePattern, replacement: str, place: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        pattern: SafePattern,
+        replacement: str,
+        place: str = "",
+        counts: Callable[[str], bool] | None = None,
+    ) -> None:
         self.name = name
+        self._counts = counts
         self.place = place
         self._pattern = pattern
         self.limit = pattern.limit
         self.over_limit = 0
         self.replacement = replacement
 
-    def apply(self, text: str) -> tuple[str, int]:
-        """`text` masked, and how many places were."""
-        spans = self._pattern.spans(text)
+    def apply(self, text: str, budget: Budget) -> tuple[str, int, bool]:
+        """`text` masked, how many places were, and whether the rest of it was masked for want of time to search it."""
+        spans, n_searched = self._pattern.spans(text, budget)
         if self.limit is not None and len(text) > 2 * self.limit:
             self.over_limit += 1
-        return (_replaced(text, spans, self.replacement), len(spans)) if spans else (text, 0)
+        if spans and self._counts is not None:
+            spans = joined([span for span in spans if self._counts(text[slice(*span)])])
+        n_found = len(spans)
+        if n_searched < len(text):
+            spans = [(start, min(stop, n_searched)) for start, stop in spans if start < n_searched]
+            spans.append((n_searched, len(text)))
+        return (_replaced(text, spans, self.replacement) if spans else text), n_found, n_searched < len(text)
 
 
 class KeyRule:
@@ -128,9 +144,18 @@ def _build(spec: MaskSpec) -> KeyRule | PatternRule:
         return KeyRule(spec.name, BUILT_IN_KEYS[rule], spec.replacement, spec.compounds)
     if rule in BUILT_IN_PATTERNS:
         pattern = SafePattern(re.compile(BUILT_IN_PATTERNS[rule]), MAX_STEPS)
-        return PatternRule(spec.name, pattern, spec.replacement, spec.place)
+        counts = is_card_number if rule == "card" else None
+        return PatternRule(spec.name, pattern, spec.replacement, spec.place, counts)
     found = f'there is no rule "{ascii(rule)[1:-1][:60]}"{suggestion(rule, BUILT_IN)}'
     raise ConfigError(spec.place, found, f"known: {', '.join(BUILT_IN)}")
+
+
+def is_card_number(text: str) -> bool:
+    """Whether the last digit is the checksum of the others (ISO/IEC 7812-1, the formula of Luhn), as it is in every
+    number of a payment card, and by chance in every tenth other one."""
+    digits = [int(sign) for sign in reversed(text) if sign.isdigit()]
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]
+    return (sum(digits[0::2]) + sum(doubled)) % 10 == 0
 
 
 def mask_values(text: str, rules: Sequence[KeyRule]) -> tuple[str, list[str]]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import re._parser as parser  # type: ignore[import-not-found]  # the stubs leave it out; it only reads, and we only look
-import time
 import warnings
 
 from tailrace.errors import ConfigError
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from tailrace.processors.pattern_budget import Budget
+
 MAX_PATTERN_CHARACTERS = 1000
 # Steps of the matcher in one call, at worst: some 50 ms.
 MAX_STEPS = 10_000_000
@@ -32,8 +33,6 @@ LEAST_WINDOW = 200
 # A repetition of at most so often counts by its possibilities, one of more as if it had no end.
 SHORT = 32
 MAX_WAYS = 1024
-# What one text may cost in all. What is left then has not been searched.
-BUDGET_S = 0.1
 _FIXED = 256
 # No record is longer: a telemetry body is 256 KiB, and what is cut is stitched up to some more.
 LONGEST_TEXT = 1_048_576
@@ -45,50 +44,62 @@ class SafePattern:
     `limit` is how long (in characters) what it finds may be to be found wherever it lies; None: any length.
     """
 
-    __slots__ = ("_compiled", "_now_s", "limit", "window")
+    __slots__ = ("_compiled", "_is_cheap", "limit", "window")
 
-    def __init__(
-        self,
-        compiled: re.Pattern[str],
-        window: int,
-        now_s: Callable[[], float] = time.monotonic,
-        longest_match: int = 0,
-    ) -> None:
+    def __init__(self, compiled: re.Pattern[str], window: int, longest_match: int = 0) -> None:
         self._compiled = compiled
-        self._now_s = now_s
         self.window = window
-        self.limit = window // 2 if window < LONGEST_TEXT and longest_match > window // 2 else None
+        # goes through any text once: nothing has to be measured
+        self._is_cheap = window >= LONGEST_TEXT
+        self.limit = window // 2 if not self._is_cheap and longest_match > window // 2 else None
 
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where it is found, in order and apart from each other. With a group in the pattern: where the group is.
-
-        What could not be searched in time counts as found.
+    def spans(self, text: str, budget: Budget) -> tuple[list[tuple[int, int]], int]:
+        """Where it is found, in order and apart from each other, and how many characters were searched: what lies
+        behind these was given up for want of time. With a group in the pattern: where the group is.
         """
-        if len(text) <= self.window and self._compiled.search(text) is None:  # most texts, and they are many
-            return []
+        if self._is_cheap:
+            found: list[tuple[int, int]] = []
+            if self._compiled.search(text) is not None:  # in most texts it is not, and they are many
+                self._look(text, 0, len(text), found)
+            return found, len(text)
+        most_s = budget.for_text_s
+        if most_s <= 0:
+            return [], 0
+        since_s = budget.now_s()
+        try:
+            return self._through_windows(text, lambda: budget.now_s() - since_s > most_s)
+        finally:
+            budget.spend(since_s)
+
+    def _through_windows(self, text: str, is_late: Callable[[], bool]) -> tuple[list[tuple[int, int]], int]:
         found: list[tuple[int, int]] = []
-        give_up_s = self._now_s() + BUDGET_S
         begin = 0
         while True:
             end = min(len(text), begin + self.window)
             self._look(text, begin, end, found)
             if end == len(text):
-                break
+                return (found if begin == 0 else joined(found)), end
             begin += self.window // 2
-            if self._now_s() > give_up_s:
-                found.append((begin, len(text)))
-                break
-        return found if end == len(text) and begin == 0 else _joined(found)
+            if is_late():
+                return joined(found), begin
 
-    def is_in(self, text: str) -> bool:
+    def is_in(self, text: str, budget: Budget) -> bool:
         """Whether it is found. What could not be searched in time counts as not found."""
-        give_up_s = self._now_s() + BUDGET_S
+        if self._is_cheap:
+            return self._compiled.search(text) is not None
+        most_s = budget.for_text_s
+        if most_s <= 0:
+            return False
+        since_s = budget.now_s()
         begin = 0
-        while self._compiled.search(text, begin, begin + self.window) is None:
-            if begin + self.window >= len(text) or self._now_s() > give_up_s:
-                return False
-            begin += self.window // 2
-        return True
+        try:
+            while self._compiled.search(text, begin, begin + self.window) is None:
+                if begin + self.window >= len(text) or budget.now_s() - since_s > most_s:
+                    return False
+                begin += self.window // 2
+            return True
+        finally:
+            budget.spend(since_s)
 
     def _look(self, text: str, begin: int, end: int, found: list[tuple[int, int]]) -> None:
         group = 1 if self._compiled.groups else 0
@@ -254,11 +265,12 @@ def _too_slow(place: str, why: str) -> ConfigError:
     return ConfigError(place, f"the pattern may be too slow: {why}", "write it with fixed parts and {least,most}")
 
 
-def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    joined: list[tuple[int, int]] = []
+def joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """In order, those that overlap as one."""
+    merged: list[tuple[int, int]] = []
     for start, stop in sorted(spans):
-        if joined and start < joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
         else:
-            joined.append((start, stop))
-    return joined
+            merged.append((start, stop))
+    return merged

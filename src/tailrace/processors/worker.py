@@ -117,6 +117,7 @@ class Worker:
         first = self._ledger.next_seqs(len(split.events))
         stamp, masker = self._attributor.stamp, self._masker
         takes_function = "function" not in self._unwanted
+        self._begin_body()
         wanted: list[Record] = []
         unwanted = 0
         for seq, event in enumerate(split.events, first):
@@ -142,6 +143,12 @@ class Worker:
         self._offer(wanted, promised)
         if split.unparsable_bytes and not self._hold(body):
             self._lose(UNPARSABLE, "telemetry body is not JSON from some place on", split.unparsable_bytes)
+
+    def _begin_body(self) -> None:
+        """Patterns have time anew."""
+        self._fanout.begin_body()
+        if self._masker is not None:
+            self._masker.begin_body()
 
     def _is_wanted(self, record: Record) -> bool:
         return record.type.partition(".")[0] not in self._unwanted and not is_own_line(record)

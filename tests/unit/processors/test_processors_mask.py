@@ -13,7 +13,8 @@ from tailrace.config.tables import MaskSpec
 from tailrace.errors import ConfigError
 from tailrace.model.record import Record
 from tailrace.processors.mask import Masker, build_masker
-from tailrace.processors.mask_rules import BUILT_IN, BUILT_IN_KEYS
+from tailrace.processors.mask_rules import BUILT_IN, BUILT_IN_KEYS, build_rules
+from tailrace.processors.pattern_budget import TEXT_S, Budget
 
 TIME = "2026-11-20T21:00:00.000Z"
 SECRET = "hunter2x"
@@ -113,6 +114,12 @@ def test_values_of_named_members_at_any_depth(content: object, left: object) -> 
         ("card", "paid with 4111 1111 1111 1111.", "paid with ***."),
         ("card", {"n": 4111111111111111, "t": 1732224000123}, {"n": "***", "t": 1732224000123}),
         ("card", "amex 378282246310005", "amex ***"),
+        ("card", "4111-1111-1111-1112 and 4111-1111-1111-1111", "4111-1111-1111-1112 and ***"),
+        ("card", "order 2235 4111 1111 1111 1111 12/29", "order 2235 *** 12/29"),
+        ("card", {"n": 4111111111111112}, {"n": 4111111111111112}),
+        ("card", "id 41111111-1111-1111-1111-111111111111", "id 41111111-1111-1111-1111-111111111111"),
+        ("card", "51000000-0000-0008-8000-000000000000", "51000000-0000-0008-8000-000000000000"),
+        ("card", "20111111-4111-1111-1111-111111111111", "20111111-4111-1111-1111-111111111111"),
         ("email", "from bob.b+x@mail.example.com, to al@localhost", "from ***, to al@localhost"),
         ("jwt", "t eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_ x", "t *** x"),
         ("private-key", "-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nx", "***\nx"),
@@ -283,6 +290,29 @@ def test_deeply_nested_records_are_masked() -> None:
 
 def test_keys_of_built_in_rules_are_what_logs_call_them() -> None:
     assert "authorization" in BUILT_IN_KEYS["credentials"]
+
+
+def test_what_there_was_no_time_to_search_is_masked_and_counted_apart() -> None:
+    clock = [0.0]
+
+    def now_s() -> float:
+        clock[0] += TEXT_S * 2 / 3
+        return clock[0]
+
+    patterns = build_rules([pattern("a.*c.*d", "slow"), pattern("x[0-9]", "cheap")], [])[1]
+    made = Masker([], patterns, budget=Budget(now_s))
+    assert made.text("a cd x1") == "*** ***"
+    long = made.text("a cd " + "." * 1000 + "x1")
+    assert (long[:5], long[-3:]) == ("*** .", "***")
+    while not (masked := made.text("nothing of it, x1")).startswith("***"):
+        pass  # until the post has had its share
+    assert masked == "***"
+    assert made.text("x1") == "***"
+    assert {name: n > 0 for name, n in made.counts.items()} == {
+        "slow": True, "cheap": True, "slow (out of time)": True,
+    }  # fmt: skip
+    made.begin_body()
+    assert made.text("nothing of it, x1") == "nothing of it, ***"
 
 
 def test_texts_too_long_for_a_pattern_are_counted_and_told() -> None:

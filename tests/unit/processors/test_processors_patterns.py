@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.errors import ConfigError
+from tailrace.processors.pattern_budget import BODY_S, TEXT_S, Budget
 from tailrace.processors.patterns import (
-    BUDGET_S,
     LEAST_WINDOW,
     LONGEST_TEXT,
     MAX_STEPS,
@@ -31,6 +31,13 @@ class Ticking:
     def __call__(self) -> float:
         self.now_s += self.step_s
         return self.now_s
+
+
+def spans_of(pattern: SafePattern, text: str) -> list[tuple[int, int]]:
+    """Where it is found in a text for which there is time."""
+    found, n_searched = pattern.spans(text, Budget(lambda: 0.0))
+    assert n_searched == len(text)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -120,42 +127,56 @@ def test_no_pattern_that_is_taken_gets_stuck_on_hostile_text(pattern: str, piece
     except ConfigError:
         return
     text = piece * (min(safe.window, 20_000) // len(piece)) + "!"
-    spans = safe.spans(text)
+    spans = spans_of(safe, text)
     assert all(0 <= start < stop <= len(text) for start, stop in spans)
     assert all(stop <= start for (_, stop), (start, _) in pairwise(spans))
 
 
 def test_a_group_names_the_part_that_counts() -> None:
-    assert compile_safe(r"key=(\w+)", "here").spans("a key=bcd e") == [(6, 9)]
-    assert compile_safe(r"key=(\w+)|x", "here").spans("x") == [(0, 1)]
+    assert spans_of(compile_safe(r"key=(\w+)", "here"), "a key=bcd e") == [(6, 9)]
+    assert spans_of(compile_safe(r"key=(\w+)|x", "here"), "x") == [(0, 1)]
 
 
 @given(st.integers(0, 900), st.integers(1, 100))
 def test_through_windows_it_is_found_wherever_it_lies(before: int, length: int) -> None:
     safe = SafePattern(re.compile("a+"), 200)
     text = "-" * before + "a" * length + "-" * 300
-    assert safe.spans(text) == [(before, before + length)]
-    assert safe.is_in(text)
+    assert spans_of(safe, text) == [(before, before + length)]
+    assert safe.is_in(text, Budget())
 
 
 def test_what_goes_on_behind_a_window_is_found_to_its_end() -> None:
     safe = SafePattern(re.compile("key=[a-z]+"), 200)
-    assert safe.spans("key=" + "a" * 1000 + " b") == [(0, 1004)]
+    assert spans_of(safe, "key=" + "a" * 1000 + " b") == [(0, 1004)]
 
 
-def test_what_is_not_searched_in_time_counts_as_found_by_masks_and_as_not_found_by_filters() -> None:
+def test_what_is_not_searched_in_time_is_known_and_counts_as_not_found_by_filters() -> None:
     text = "-" * 1000 + "a" + "-" * 1000
-    slow = SafePattern(re.compile("a+"), 200, Ticking(BUDGET_S * 0.6))
-    ((start, stop),) = slow.spans(text)
-    assert start <= 1000
-    assert stop == len(text)
-    assert not SafePattern(re.compile("a+"), 200, Ticking(BUDGET_S * 0.6)).is_in(text)
+    slow = SafePattern(re.compile("a+"), 200)
+    found, n_searched = slow.spans(text, Budget(Ticking(TEXT_S * 0.6)))
+    assert found == []
+    assert 100 <= n_searched <= 1000
+    assert not slow.is_in(text, Budget(Ticking(TEXT_S * 0.6)))
+
+
+def test_texts_of_one_post_share_what_they_may_cost_and_the_next_post_has_its_own() -> None:
+    slow, cheap = SafePattern(re.compile("a+"), 200), SafePattern(re.compile("a"), LONGEST_TEXT)
+    budget = Budget(Ticking(TEXT_S * 0.6))
+    searched = [slow.spans("-a", budget) for _ in range(10)]
+    n_in_time = int(BODY_S / (TEXT_S * 0.6)) + 1
+    assert searched == [([(1, 2)], 2)] * n_in_time + [([], 0)] * (10 - n_in_time)
+    assert not slow.is_in("-a", budget)
+    assert cheap.spans("-a", budget) == ([(1, 2)], 2)
+    assert cheap.is_in("-a", budget)
+    budget.begin_body()
+    assert slow.spans("-a", budget) == ([(1, 2)], 2)
+    assert slow.is_in("-a", budget)
 
 
 def test_one_bad_pattern_of_several_is_named_and_left_out() -> None:
     problems: list[ConfigError] = []
     (kept,) = compile_all(["a", "("], "here", problems)
-    assert kept.is_in("cab")
+    assert kept.is_in("cab", Budget())
     assert len(problems) == 1
 
 
@@ -189,14 +210,14 @@ def test_a_repetition_that_begins_at_one_place_only_is_searched_in_texts_of_any_
     assert safe.window >= LONGEST_TEXT
     for piece in pieces:
         # what is quadratic after all is not done before the limit of this test
-        safe.spans(piece * (LONGEST_TEXT // len(piece)) + "!")
-        safe.spans("x" + pieces[0] + piece * (LONGEST_TEXT // len(piece)))
+        spans_of(safe, piece * (LONGEST_TEXT // len(piece)) + "!")
+        spans_of(safe, "x" + pieces[0] + piece * (LONGEST_TEXT // len(piece)))
 
 
 def test_a_very_long_value_between_fixed_parts_is_found() -> None:
     value = "a" * 500_000
-    assert compile_safe(r"token-[A-Za-z0-9]{20,}-end", "here").spans(f"x token-{value}-end y") == [(2, 500_012)]
-    assert compile_safe(r'token="([^"]+)"', "here").spans(f'token="{value}"') == [(7, 500_007)]
+    assert spans_of(compile_safe(r"token-[A-Za-z0-9]{20,}-end", "here"), f"x token-{value}-end y") == [(2, 500_012)]
+    assert spans_of(compile_safe(r'token="([^"]+)"', "here"), f'token="{value}"') == [(7, 500_007)]
 
 
 @pytest.mark.parametrize(
@@ -232,4 +253,4 @@ def test_no_pattern_without_a_limit_is_slow_on_a_long_text(pattern: str, piece: 
     except ConfigError:
         return
     if safe.window * 10 >= MAX_STEPS:  # nothing in it can be tried in many ways
-        safe.spans(piece * (400_000 // len(piece)) + "!")
+        spans_of(safe, piece * (400_000 // len(piece)) + "!")

@@ -16,6 +16,7 @@ from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.intake import Intake, Oversized
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.progress import Progress
+from tailrace.pipeline.routing import Route
 from tailrace.pipeline.sending.exporter import Exporter
 from tailrace.processors.attribute import Attributor
 from tailrace.processors.mask import Masker, build_masker
@@ -142,6 +143,25 @@ def test_what_the_platform_lost_is_told_and_has_a_row_of_its_own() -> None:
     row = bench.ledger.snapshot()["platform"]
     assert (row.received, row.dropped) == (50, {"logs_dropped": 50})
     assert bench.told.lines[0][2] == {"droppedRecords": 42}
+
+
+def test_patterns_of_masks_and_filters_have_time_anew_for_each_post() -> None:
+    began: list[str] = []
+
+    class Watched(Masker):
+        __slots__ = ()
+
+        def begin_body(self) -> None:
+            began.append("mask")
+
+    bench = Bench()
+    route = Route(lambda record: True, begin_body=lambda: began.append("filter"))
+    fanout = Fanout([bench.rig.exporter], bench.ledger, SystemClock(), routes=[route])
+    parts = (bench.intake, fanout, bench.ledger, Attributor(), bench.progress, ("function",), bench.told)
+    worker = Worker(*parts, masker=Watched([], []))
+    for _ in range(2):
+        worker.process(json.dumps([event("function", "x")] * 600).encode())
+    assert sorted(began) == ["filter", "filter", "mask", "mask"]
 
 
 def test_a_body_that_breaks_the_worker_is_counted() -> None:
