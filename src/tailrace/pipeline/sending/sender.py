@@ -62,6 +62,7 @@ class Sender(SendQueue):
         "_truncate",
         "_undeliverable",
         "availability",
+        "unseen",
     )
 
     def __init__(
@@ -81,6 +82,7 @@ class Sender(SendQueue):
         self._repeated_free = False
         self._idempotent = idempotent
         self._keeps = False
+        self.unseen = 0  # records that a former process held, before anybody has looked for them
         self.availability = Availability(row.name, settings.breaker())
         self._said = said = Said(row.name)
         self._limits = limits
@@ -166,7 +168,10 @@ class Sender(SendQueue):
 
     def take_over(self, found: Sequence[Shelved], carried: CarriedRow | None) -> list[Notice]:
         """What lies on the shelf comes first; what a former process held and is not there is counted as lost. The row
-        has its figures already."""
+        has its figures already. After the end they are the next process's."""
+        if self.closed:
+            return []
+        self.unseen = 0
         n_found = sum(map(len, found))
         held, from_spool, from_memory = 0, 0, 0
         if carried is not None:
@@ -200,6 +205,8 @@ class Sender(SendQueue):
             return []
         self.closed = True
         self._seal_rest(self._keeps)
+        if not self._keeps:
+            self._row.drop(self.unseen, ledger.SHUTDOWN)
         n_records = self.held
         if not n_records:
             return []
