@@ -316,6 +316,7 @@ class Exporter:
     def inherit(self, carried: CarriedRow) -> None:
         """The row was carried over. To be called before `start`."""
         self._carried = carried
+        self._sender.unseen = carried.held
         self._restores = self._shelf is not None
 
     def look_for_more(self) -> None:
