@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.dead_letters import RESOURCE, letter
+from support.dead_letters import RESOURCE, letter, patience_with
 from support.moto_s3 import MotoS3, start_moto_s3
 from tailrace.aws.credentials import Credentials
 from tailrace.errors import ConfigError, UsageError
@@ -28,7 +28,7 @@ def put(s3: MotoS3, key: str, body: bytes) -> None:
 
 
 def place_at(s3: MotoS3, rest: str, credentials: Credentials | None = None, page_size: int = 1000) -> S3Place:
-    return S3Place(read_spec(f"s3://{s3.bucket}{rest}", LOCATION), s3.environ(credentials), page_size)
+    return S3Place(read_spec(f"s3://{s3.bucket}{rest}", LOCATION), s3.environ(credentials), page_size, patience_with())
 
 
 def test_objects_below_the_prefix_page_by_page(s3: MotoS3) -> None:
@@ -61,7 +61,7 @@ def test_who_may_only_list_is_told_what_is_missing(s3: MotoS3) -> None:
     place = place_at(s3, "/limited", s3.limited_credentials)
     (file,) = place.files()
     assert read_file(place, file).troubles == [
-        f"s3://{s3.bucket}/limited cannot be read: status 403 AccessDenied;"
+        f"s3://{s3.bucket}/limited/x.ndjson cannot be read: status 403 AccessDenied;"
         " whoever replays needs s3:ListBucket and s3:GetObject there"
     ]
 
@@ -82,11 +82,10 @@ def test_a_bucket_an_object_or_a_server_that_is_not_there_is_told(s3: MotoS3) ->
     with pytest.raises(PlaceError, match="status 404 NoSuchBucket; there is no such bucket"):
         list(S3Place(read_spec("s3://no-such-bucket/x", LOCATION), environ).files())
     gone = read_file(place_at(s3, "/x"), StoredFile("x/gone", 1))
-    assert gone.troubles == [f"s3://{s3.bucket}/x cannot be read: status 404 NoSuchKey; the object is gone"]
+    assert gone.troubles == [f"s3://{s3.bucket}/x/gone cannot be read: status 404 NoSuchKey; the object is gone"]
+    nobody = {**environ, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
     with pytest.raises(PlaceError, match="connection refused"):
-        list(
-            S3Place(read_spec("s3://logs", LOCATION), {**environ, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}).files()
-        )
+        list(S3Place(read_spec("s3://logs", LOCATION), nobody, patience=patience_with()).files())
 
 
 def test_without_a_region_or_credentials_it_is_said_which_variable_is_missing() -> None:

@@ -281,6 +281,39 @@ def test_an_interrupted_replay_goes_on_where_it_stopped(
         assert [line["seq"] for line in lines_in(sink)] == [*range(1, 19), *range(16, 121)]
 
 
+def test_records_on_standard_output_stand_there_alone(tmp_path: Path, env: dict[str, str]) -> None:
+    folder = many_letters(tmp_path / "dead", 2)
+    result = tailrace("replay", folder, "--to", "stdout:", env=env)
+    assert [json.loads(line)["seq"] for line in result.stdout.splitlines()] == list(range(1, 7))
+    assert "2 of 2 envelopes, 6 records, in 2 files" in result.stderr
+    listed = replay(folder, "--list", env=env)
+    assert {one["status"] for one in listed["envelopes"]} == {"confirmed"}
+
+
+def test_a_piece_that_was_taken_and_never_noted_goes_out_again_as_it_was(tmp_path: Path, env: dict[str, str]) -> None:
+    write_letters(tmp_path / "dead" / "a.ndjson", letter(1, 100))
+
+    def refuse_one_and_kill_before_the_second_answer(body: bytes) -> int:
+        if b'"seq":40}' in body:
+            return 400
+        taken.append(body)
+        if len(taken) == 2:
+            running[0].kill()
+            running[0].wait()
+        return 200
+
+    taken: list[bytes] = []
+    running: list[subprocess.Popen[bytes]] = []
+    with GatedSink(refuse_one_and_kill_before_the_second_answer) as sink:
+        words = (TAILRACE, "replay", tmp_path / "dead", "--to", sink.url)
+        running.append(subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL))
+        assert running[0].wait(LIMIT_S) == -signal.SIGKILL
+        replay(tmp_path / "dead", "--to", sink.url, env=env, exit_code=1)
+    assert taken[1] == taken[2]
+    seqs = [json.loads(line)["seq"] for body in dict.fromkeys(taken) for line in body.splitlines()]
+    assert sorted(seqs) == [seq for seq in range(1, 101) if seq != 40]
+
+
 def test_bad_input_is_told_in_a_sentence_each(tmp_path: Path, env: dict[str, str]) -> None:
     folder = tmp_path / "dead"
     good = write_letters(folder / "a.ndjson", letter(1, 3), letter(4, 6))

@@ -25,6 +25,7 @@ from tailrace.pipeline.messages import (
     Reply,
 )
 from tailrace.replay.courier import Courier
+from tailrace.replay.patience import Patience
 from tailrace.replay.state import Confirmations
 from tailrace.replay.targets import Target
 
@@ -104,5 +105,12 @@ class ScriptedEnd:
         """Nothing is open."""
 
 
-def courier_with(confirmed: Confirmations, pauses: list[float] | None = None) -> Courier:
-    return Courier(confirmed, ManualClock(), (pauses if pauses is not None else []).append, lambda: 0.5)
+def courier_with(confirmed: Confirmations, pauses: list[float] | None = None, told: list[str] | None = None) -> Courier:
+    return Courier(confirmed, ManualClock(), patience_with(pauses, told))
+
+
+def patience_with(pauses: list[float] | None = None, told: list[str] | None = None) -> Patience:
+    """Waits for nothing, and notes what it would have waited and said."""
+    return Patience(
+        (pauses if pauses is not None else []).append, lambda: 0.5, (told if told is not None else []).append
+    )

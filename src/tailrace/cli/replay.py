@@ -10,10 +10,10 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tailrace.replay.places import Place, StoredFile
+    from tailrace.cli.replay_progress import Progress
+    from tailrace.cli.replay_report import Report
+    from tailrace.replay.places import Place
     from tailrace.replay.replay import Handled, Replay
-    from tailrace.replay.selection import Selection
-    from tailrace.replay.state import Confirmations
     from tailrace.replay.targets import Targets
 
 EXAMPLES = """\b
@@ -28,7 +28,9 @@ VARIABLE = "TAILRACE_DEAD_LETTER"
 @click.command("replay", epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("location", required=False)
 @click.option("--to", metavar="URL", help="Send all to this destination. [default: each to its own]")
-@click.option("--reason", "reasons", multiple=True, metavar="WORD", help="Only with this reason or error text.")
+@click.option(
+    "--reason", "reasons", multiple=True, metavar="TEXT", help="Only with this reason, or with this in its error."
+)
 @click.option("--destination", "destinations", multiple=True, metavar="URL", help="Only what was meant for it.")
 @click.option("--function", "functions", multiple=True, metavar="NAME", help="Only from this function.")
 @click.option("--request-id", "request_ids", multiple=True, metavar="ID", help="Only with records of this request.")
@@ -62,14 +64,21 @@ def command(
     """Send again what could not be delivered: the dead letters in LOCATION, a folder or an s3:// URL.
 
     Without LOCATION it is taken from TAILRACE_DEAD_LETTER. Destinations, headers and credentials come from the
-    environment, in the agent's own variables. What a destination has confirmed is noted and not sent again: after an
+    environment, in the agent's own variables, or from the file that TAILRACE_CONFIG_FILE names, else
+    ./tailrace.toml. What a destination has confirmed is noted and not sent again: after an
     interruption the same command goes on. Exit code 0 when nothing that was asked for is left, 1 otherwise.
     """
     import os
     import time
 
+    from tailrace.cli.replay_progress import Progress
+    from tailrace.cli.replay_report import Report
+    from tailrace.clock import SystemClock
     from tailrace.errors import UsageError
+    from tailrace.replay.courier import Courier
+    from tailrace.replay.patience import Patience
     from tailrace.replay.places import open_place
+    from tailrace.replay.replay import Replay
     from tailrace.replay.selection import Selection, moment_ms
     from tailrace.replay.state import Confirmations, default_state_path
 
@@ -85,14 +94,19 @@ def command(
         moment_ms(since, "--since", now_s) if since else None,
         moment_ms(until, "--until", now_s) if until else None,
     )
-    place = open_place(location or _own_location(environ), environ)
-    targets = _targets(environ, to, only_list, as_json)
     sends = not only_list and not dry_run
+    progress = Progress(sends)
+    patience = Patience(tell=progress.tell)
+    place = open_place(location or _own_location(environ), environ, patience)
+    targets = _targets(environ, to, only_list, as_json)
     path = state_file or default_state_path(place.name, environ)
     with Confirmations(path, place.name, is_kept=sends) as confirmed:
         if again:
             confirmed.forget()
-        return _carry_out(place, selection, targets, confirmed, sends, as_json)
+        courier = Courier(confirmed, SystemClock(), patience)
+        replay = Replay(place, selection, targets, courier, sends, progress.advance)
+        report = Report(place.name, confirmed.path, sends, targets, as_json, again)
+        return _carry_out(place, replay, progress, targets, report)
 
 
 def _own_location(environ: Mapping[str, str]) -> str:
@@ -128,90 +142,35 @@ def _targets(environ: Mapping[str, str], to: str | None, only_list: bool, as_jso
 
     if only_list and to is None and not Targets.are_named(environ):
         return None
-    if as_json and to is not None and to.strip().startswith("stdout:"):
+    targets = Targets(environ, SystemClock(), to)
+    if as_json and not only_list and targets.write_standard_output:
+        targets.close()
         raise UsageError("--json", "records on standard output would stand among the document", "leave one of them out")
-    return Targets(environ, SystemClock(), to)
+    return targets
 
 
-def _carry_out(
-    place: Place,
-    selection: Selection,
-    targets: Targets | None,
-    confirmed: Confirmations,
-    sends: bool,
-    as_json: bool,
-) -> int:
-    import random
-    import time
-
+def _carry_out(place: Place, replay: Replay, progress: Progress, targets: Targets | None, report: Report) -> int:
     from tailrace.cli.errors import say_error
-    from tailrace.cli.replay_report import document, show
-    from tailrace.clock import SystemClock
-    from tailrace.replay.courier import Courier
-    from tailrace.replay.replay import Replay
 
     handled: list[Handled] = []
     is_interrupted = False
-    courier = Courier(confirmed, SystemClock(), time.sleep, random.random)
-    progress = _Progress(sends)
-    replay = Replay(place, selection, targets, courier, sends, progress.file_read)
     try:
-        _go_through(place, replay, progress, handled.append)
+        with progress:
+            _go_through(place, replay, progress, handled.append)
     except KeyboardInterrupt:
         is_interrupted = True
     finally:
-        progress.stop()
         if targets is not None:
             targets.close()
-    if as_json:
-        click.echo(document(place.name, confirmed.path, handled, replay.figures, sends, is_interrupted))
-    else:
-        show(handled, replay.figures, sends, has_targets=targets is not None)
+    report.show(handled, replay.figures, is_interrupted)
     if is_interrupted:
-        return say_error("interrupted; what was confirmed is noted, the same command goes on from there", exit_code=130)
+        return say_error(report.farewell, exit_code=130)
     return 0 if replay.figures.is_complete else 1
 
 
-def _go_through(place: Place, replay: Replay, progress: _Progress, take: Callable[[Handled], object]) -> None:
+def _go_through(place: Place, replay: Replay, progress: Progress, take: Callable[[Handled], object]) -> None:
     files = list(place.files())
-    progress.begin(files)
+    progress.begin(replay.figures, sum(file.n_bytes for file in files))
     for one in replay.run(files):
         # records of large batches need not be kept for a line of a table
         take(one.without_records())
-        progress.envelope_done()
-
-
-class _Progress:
-    """A bar on standard error where a person looks, by the bytes of the files."""
-
-    def __init__(self, sends: bool) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        from tailrace.cli.screen import new_console
-
-        console = new_console(stderr=True)
-        self._word = "sent" if sends else "read"
-        self._count = 0
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task("looking for dead letters", total=None)
-        self._progress.start()
-
-    def begin(self, files: list[StoredFile]) -> None:
-        self._progress.update(self._task, total=sum(file.n_bytes for file in files))
-
-    def file_read(self, file: StoredFile) -> None:
-        self._progress.advance(self._task, file.n_bytes)
-
-    def envelope_done(self) -> None:
-        self._count += 1
-        self._progress.update(self._task, description=f"{self._count} envelopes {self._word}")
-
-    def stop(self) -> None:
-        self._progress.stop()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import click
 from rich.text import Text
 
 from tailrace.cli.screen import new_console
 from tailrace.replay import replay as words
 from tailrace.replay.replay import Figures, Handled
+from tailrace.replay.targets import Targets
 
 _SENTENCES = {
     words.DELIVERED: "delivered",
@@ -19,41 +22,75 @@ _SENTENCES = {
     words.NOT_SENT: "not sent, the destination takes nothing now",
     words.NO_TARGET: "without a destination",
 }
+SHORT_WORDS = {
+    words.DELIVERED: "sent",
+    words.CONFIRMED: "confirmed before",
+    words.REFUSED: "refused",
+    words.NOT_SENT: "not sent",
+    words.NO_TARGET: "without a destination",
+    words.PENDING: "pending",
+}
+"""Of an envelope's status, for a line that has little room."""
 _STYLES = {words.DELIVERED: "green", words.REFUSED: "red", words.NOT_SENT: "red", words.NO_TARGET: "red"}
 _COLUMNS = ("time", "function", "destination", "reason", "records", "status", "file")
 
 
-def document(
-    location: str, state: Path, handled: Sequence[Handled], figures: Figures, sends: bool, is_interrupted: bool
-) -> str:
-    """The JSON document: one entry an envelope that was asked for, and the figures."""
-    value = {
-        "location": location,
-        "state": str(state),
-        "sends": sends,
-        "interrupted": is_interrupted,
-        "envelopes": [_entry(one) for one in handled],
-        "files": figures.files,
-        "foreignFiles": figures.foreign_files,
-        "unreadable": figures.unreadable,
-        "deliveredRecords": figures.delivered_records,
-        "refusedRecords": figures.refused_records,
-        "problems": figures.problems,
-    }
-    return json.dumps(value, indent=2)
+@dataclass(frozen=True)
+class Report:
+    """Says how it went. Without `targets` nobody asked where anything goes."""
 
+    location: str
+    state: Path
+    sends: bool
+    targets: Targets | None
+    as_json: bool = False
+    again: bool = False
 
-def show(handled: Sequence[Handled], figures: Figures, sends: bool, has_targets: bool) -> None:
-    """A table where nothing is sent, figures where something is, and every problem once, on standard error."""
-    console = new_console()
-    if not sends:
-        for line in _table(handled):
+    @property
+    def farewell(self) -> str:
+        """What a person who interrupts it is told."""
+        if not self.sends:
+            return "interrupted"
+        if self.again:
+            return "interrupted; with --again the same command begins from the start"
+        return "interrupted; what was confirmed is noted, the same command goes on from there"
+
+    def show(self, handled: Sequence[Handled], figures: Figures, is_interrupted: bool) -> None:
+        """A document, or: a table where nothing is sent, figures where something is, and every problem once, on
+        standard error. Figures stand there, too, where records went to standard output."""
+        if self.as_json:
+            click.echo(self.document(handled, figures, is_interrupted))
+            return
+        has_records = self.sends and self.targets is not None and self.targets.write_standard_output
+        console = new_console(stderr=has_records)
+        if not self.sends:
+            for line in _table(handled):
+                console.print(line, soft_wrap=True)
+        for line in _figures(figures, self.sends, self.targets is not None, is_interrupted):
             console.print(line, soft_wrap=True)
-    for line in _figures(figures, sends, has_targets):
-        console.print(line, soft_wrap=True)
-    errors = new_console(stderr=True)
-    for problem in figures.problems:
-        errors.print(Text(f"tailrace: {printable(problem)}"), soft_wrap=True)
+        errors = new_console(stderr=True)
+        for problem in figures.problems:
+            errors.print(Text(f"tailrace: {printable(problem)}"), soft_wrap=True)
+
+    def document(self, handled: Sequence[Handled], figures: Figures, is_interrupted: bool) -> str:
+        """The JSON document: one entry an envelope that was asked for, and the figures."""
+        value = {
+            "location": self.location,
+            "state": str(self.state),
+            "sends": self.sends,
+            "interrupted": is_interrupted,
+            "envelopes": [_entry(one) for one in handled],
+            "files": figures.files,
+            "filesLeft": figures.planned_files - figures.finished_files,
+            "foreignFiles": figures.foreign_files,
+            "copies": figures.copies,
+            "leftOut": figures.left_out,
+            "unreadable": figures.unreadable,
+            "deliveredRecords": figures.delivered_records,
+            "refusedRecords": figures.refused_records,
+            "problems": figures.problems,
+        }
+        return json.dumps(value, indent=2)
 
 
 def printable(text: str) -> str:
@@ -109,14 +146,10 @@ def _counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def _figures(figures: Figures, sends: bool, has_targets: bool) -> list[Text]:
-    foreign = f", {figures.foreign_files} of them without dead letters" if figures.foreign_files else ""
-    lines = [
-        Text(
-            f"{figures.selected} of {_counted(figures.envelopes, 'envelope')}, {_counted(figures.records, 'record')},"
-            f" in {_counted(figures.files, 'file')}{foreign}"
-        )
-    ]
+def _figures(figures: Figures, sends: bool, has_targets: bool, is_interrupted: bool) -> list[Text]:
+    lines = _found(figures)
+    if is_interrupted:
+        lines.append(Text(_not_done(figures), style="red"))
     for status, sentence in _SENTENCES.items():
         n = figures.by_status.get(status, 0)
         if n:
@@ -130,3 +163,27 @@ def _figures(figures: Figures, sends: bool, has_targets: bool) -> list[Text]:
         refused = f", {figures.refused_records} refused" if figures.refused_records else ""
         lines.append(Text(f"  {_counted(figures.delivered_records, 'record')} delivered now{refused}"))
     return lines
+
+
+def _found(figures: Figures) -> list[Text]:
+    """What is there, and why not all of it was dealt with."""
+    foreign = f", {figures.foreign_files} of them without dead letters" if figures.foreign_files else ""
+    lines = [
+        Text(
+            f"{figures.selected} of {_counted(figures.envelopes, 'envelope')}, {_counted(figures.records, 'record')},"
+            f" in {_counted(figures.files, 'file')}{foreign}"
+        )
+    ]
+    if figures.copies:
+        lines.append(Text(f"  {figures.copies} the same as others, dealt with once"))
+    if figures.left_out:
+        lines.append(Text(f"  {figures.left_out} left out by the options"))
+    return lines
+
+
+def _not_done(figures: Figures) -> str:
+    if not figures.planned_files:
+        return "  interrupted before all files were found"
+    left = figures.planned_files - figures.finished_files
+    read = f", {_counted(figures.waiting, 'envelope')} of them read already" if figures.waiting else ""
+    return f"  interrupted: {left} of {_counted(figures.planned_files, 'file')} not done{read}"

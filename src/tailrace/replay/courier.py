@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ from tailrace.pipeline import messages
 from tailrace.pipeline.dead_letters.envelope import name_without_number
 from tailrace.pipeline.identity import content_checksum
 from tailrace.pipeline.messages import Outcome
-from tailrace.pipeline.sending.retry import Backoff
 from tailrace.replay.envelope import Envelope
 from tailrace.replay.identity import name_in
+from tailrace.replay.patience import MAX_ATTEMPTS, Patience
 from tailrace.replay.pieces import Piece, next_piece
 from tailrace.replay.state import Confirmations
 from tailrace.replay.targets import Target
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 # Places of records in an envelope.
 Places = Sequence[int]
 
-MAX_ATTEMPTS = 5
 ATTEMPT_TIMEOUT_S = 30.0
-_BACKOFF = Backoff(base_s=0.5, max_s=10.0, retry_after_max_s=120.0)
 
 
 @dataclass
@@ -52,16 +50,12 @@ class Courier:
 
     Whatever is taken is confirmed at once, and whatever is cut is noted before its halves go out: after an interruption
     at most the one request whose answer nobody heard goes out again, as it was.
-    `sleep` waits so many seconds, `draw` is random from 0 up to 1.
     """
 
-    def __init__(
-        self, confirmed: Confirmations, clock: Clock, sleep: Callable[[float], None], draw: Callable[[], float]
-    ) -> None:
+    def __init__(self, confirmed: Confirmations, clock: Clock, patience: Patience) -> None:
         self._confirmed = confirmed
         self._clock = clock
-        self._sleep = sleep
-        self._draw = draw
+        self._patience = patience
 
     def is_delivered(self, envelope: Envelope, target: Target) -> bool:
         return self._confirmed.has_all(envelope.key, self._name_of(target))
@@ -150,7 +144,7 @@ class Courier:
             outcome = self._attempt(batch, resource, target)
             if outcome.kind != messages.RETRY or attempt == MAX_ATTEMPTS:
                 return outcome
-            self._sleep(_BACKOFF.delay_s(attempt, self._draw(), outcome.retry_after_s))
+            self._patience.wait(attempt, f"{target.name}: {outcome.reason or 'nothing taken'}", outcome.retry_after_s)
 
     def _attempt(self, batch: Batch, resource: Resource, target: Target) -> Outcome:
         try:

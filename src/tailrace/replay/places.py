@@ -15,6 +15,7 @@ from tailrace.config.destinations import VARIABLE, DestinationSpec, load_destina
 from tailrace.config.urls import decode
 from tailrace.destinations.registry import SCHEMES
 from tailrace.errors import ConfigError, TailraceError, UsageError
+from tailrace.replay.patience import Patience
 
 LOCATION = "LOCATION"
 _ALLOWED = "a folder, a file, file:///FOLDER or s3://BUCKET/PREFIX"
@@ -77,8 +78,8 @@ class FolderPlace:
             raise PlaceError(f"{path} cannot be read: {_reason(error)}") from None
 
 
-def open_place(text: str, environ: Mapping[str, str]) -> Place:
-    """The place that `text` means. Raises `UsageError`."""
+def open_place(text: str, environ: Mapping[str, str], patience: Patience | None = None) -> Place:
+    """The place that `text` means, read with `patience`. Raises `UsageError`."""
     if "://" not in text and not text.startswith(("file:", "s3:")):
         return FolderPlace(Path(text))
     spec = read_spec(text, LOCATION)
@@ -88,7 +89,7 @@ def open_place(text: str, environ: Mapping[str, str]) -> Place:
         from tailrace.replay.s3_place import S3Place
 
         try:
-            return S3Place(spec, environ)
+            return S3Place(spec, environ, patience=patience)
         except ConfigError as error:
             raise UsageError(error.setting, error.found, error.remedy) from None
     raise UsageError(LOCATION, f"dead letters do not lie behind {spec.scheme}:", f"it must be {_ALLOWED}")

@@ -42,8 +42,13 @@ class Handled:
 @dataclass
 class Figures:
     """What was found and done. Envelopes by status, records of the batches that were confirmed now and of those that
-    were refused; `problems` are sentences, each said once."""
+    were refused; `problems` are sentences, each said once. Of `envelopes`, `left_out` were not asked for, and `copies`
+    are the same as others."""
 
+    planned_files: int = 0
+    finished_files: int = 0
+    left_out: int = 0
+    copies: int = 0
     files: int = 0
     foreign_files: int = 0
     envelopes: int = 0
@@ -61,6 +66,11 @@ class Figures:
         left = sum(self.by_status.get(status, 0) for status in (REFUSED, NOT_SENT, NO_TARGET))
         return not left and not self.unreadable
 
+    @property
+    def waiting(self) -> int:
+        """Envelopes that were read, and are not dealt with yet."""
+        return self.envelopes - self.selected - self.left_out - self.copies
+
     def say(self, problem: str) -> None:
         if problem not in self.problems:
             self.problems.append(problem)
@@ -76,30 +86,45 @@ class Replay:
         targets: Targets | None,
         courier: Courier,
         sends: bool,
-        file_read: Callable[[StoredFile], None],
+        advanced: Callable[[int], None],
     ) -> None:
-        """Without `targets` envelopes are listed by their own destination."""
+        """Without `targets` envelopes are listed by their own destination. `advanced` gets how many bytes of the files
+        are dealt with, bit by bit."""
         self.figures = Figures()
         self._place = place
         self._selection = selection
         self._targets = targets
         self._courier = courier
         self._sends = sends
-        self._file_read = file_read
+        self._advanced = advanced
         self._stopped: dict[str, str] = {}
         self._seen: set[tuple[str, str]] = set()
 
     def run(self, files: list[StoredFile]) -> Iterator[Handled]:
         """Each wanted envelope, after it was dealt with. Raises `StateError`."""
+        self.figures.planned_files = len(files)
         for file in files:
             contents = read_file(self._place, file)
             self._note(contents)
-            for envelope in contents.envelopes:
-                key = (envelope.key, envelope.destination)
-                if self._selection.wants(envelope) and key not in self._seen:
-                    self._seen.add(key)
+            steps = len(contents.envelopes)
+            for step, envelope in enumerate(contents.envelopes):
+                if self._is_new(envelope):
                     yield self._counted(self._handle(envelope))
-            self._file_read(file)
+                self._advanced(file.n_bytes * (step + 1) // steps - file.n_bytes * step // steps)
+            self.figures.finished_files += 1
+            self._advanced(0 if steps else file.n_bytes)
+
+    def _is_new(self, envelope: Envelope) -> bool:
+        """Whether it is wanted, and no copy of one that came before."""
+        key = (envelope.key, envelope.destination)
+        if not self._selection.wants(envelope):
+            self.figures.left_out += 1
+        elif key in self._seen:
+            self.figures.copies += 1
+        else:
+            self._seen.add(key)
+            return True
+        return False
 
     def _note(self, contents: FileContents) -> None:
         figures = self.figures

@@ -6,7 +6,7 @@ import http.client
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing
 from typing import BinaryIO, cast
 from xml.etree import ElementTree
 
@@ -14,29 +14,22 @@ from tailrace.aws.credentials import credentials_source
 from tailrace.aws.sigv4 import sha256, signed_headers
 from tailrace.config.destinations import DestinationSpec
 from tailrace.config.urls import decode, encode
-from tailrace.destinations._s3_replies import xml_text
 from tailrace.destinations.s3 import address_of
+from tailrace.replay.patience import Patience
 from tailrace.replay.places import LOCATION, PlaceError, StoredFile
+from tailrace.replay.s3_stream import S3Stream
 
 _TIMEOUT_S = 30.0
-_PAGE_MAX_BYTES = 16 * 1024 * 1024
+_PAGE_MAX_PIECES = 10_000  # a page has some hundred kilobytes
 _EMPTY = sha256(b"")
-_REMEDIES = {
-    "AccessDenied": "whoever replays needs s3:ListBucket and s3:GetObject there",
-    "NoSuchBucket": "there is no such bucket",
-    "NoSuchKey": "the object is gone",
-    "InvalidAccessKeyId": "the AWS_ACCESS_KEY_ID is not known there",
-    "SignatureDoesNotMatch": "the AWS_SECRET_ACCESS_KEY is wrong",
-    "ExpiredToken": "the credentials have expired",
-    "PermanentRedirect": "the bucket is in another region; add ?region=... to the URL",
-    "AuthorizationHeaderMalformed": "the bucket is in another region; add ?region=... to the URL",
-}
 
 
 class S3Place:
     """The objects below a prefix. A prefix is a folder here: ``s3://bucket/dead`` does not mean ``dead-or-alive/``."""
 
-    def __init__(self, spec: DestinationSpec, environ: Mapping[str, str], page_size: int = 1000) -> None:
+    def __init__(
+        self, spec: DestinationSpec, environ: Mapping[str, str], page_size: int = 1000, patience: Patience | None = None
+    ) -> None:
         """Raises `ConfigError` where no region is known, or the environment's endpoint cannot be used."""
         self.name = spec.name
         self._bucket = spec.url.host
@@ -45,14 +38,14 @@ class S3Place:
         self._address = address_of(self._bucket, spec.options, environ, LOCATION)
         self._credentials = credentials_source(environ)
         self._page_size = page_size
+        self._patience = patience or Patience()
 
     def files(self) -> Iterator[StoredFile]:
         token = ""
         while True:
             query = [("list-type", "2"), ("max-keys", str(self._page_size)), ("prefix", self._prefix)]
             query += [("continuation-token", token)] if token else []
-            with self._get("", query) as body:
-                page = body.read(_PAGE_MAX_BYTES)
+            page = self._page(query)
             root = _parsed(page, self.name)
             for item in root.iterfind("{*}Contents"):
                 key = item.findtext("{*}Key") or ""
@@ -63,10 +56,22 @@ class S3Place:
                 return
 
     def open(self, file: StoredFile) -> AbstractContextManager[BinaryIO]:
-        return self._get("/" + encode(file.name, "/"), [])
+        """Asked for when it is read. Reading raises `PlaceError`."""
+        stream = self._stream(f"s3://{self._bucket}/{file.name}", "/" + encode(file.name, "/"), [])
+        return cast("AbstractContextManager[BinaryIO]", closing(stream))
 
-    @contextmanager
-    def _get(self, path: str, query: list[tuple[str, str]]) -> Iterator[BinaryIO]:
+    def _page(self, query: list[tuple[str, str]]) -> bytes:
+        with closing(self._stream(self.name, "", query)) as stream:
+            pieces = [b""]
+            while (piece := stream.read()) and len(pieces) < _PAGE_MAX_PIECES:
+                pieces.append(piece)
+            return b"".join(pieces)
+
+    def _stream(self, name: str, path: str, query: list[tuple[str, str]]) -> S3Stream:
+        return S3Stream(name, lambda headers: self._get(path, query, headers), self._patience)
+
+    def _get(self, path: str, query: list[tuple[str, str]], extra: Mapping[str, str]) -> _OpenAnswer:
+        """Raises `OSError` and `HTTPException`."""
         address = self._address
         escaped = [(encode(name, ""), encode(value, "")) for name, value in query]
         target = address.base_path + path or "/"
@@ -81,18 +86,13 @@ class S3Place:
             connection.putrequest(
                 "GET", f"{target}?{text}" if text else target, skip_host=True, skip_accept_encoding=True
             )
-            for name, value in [("host", address.host_header), *headers]:
+            for name, value in [("host", address.host_header), *headers, *extra.items()]:
                 connection.putheader(name, value)
             connection.endheaders()
-            response = connection.getresponse()
-            if response.status != 200:
-                raise self._refused(response)
-            yield cast(BinaryIO, response)
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            raise PlaceError(f"{self.name} cannot be read: {str(reason).lower()}") from None
-        finally:
+            return _OpenAnswer(connection, connection.getresponse())
+        except BaseException:
             connection.close()
+            raise
 
     def _connection(self) -> http.client.HTTPConnection:
         address = self._address
@@ -101,11 +101,22 @@ class S3Place:
             return http.client.HTTPSConnection(address.host, address.port, timeout=_TIMEOUT_S, context=context)
         return http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT_S)
 
-    def _refused(self, response: http.client.HTTPResponse) -> PlaceError:
-        code = xml_text(response.read(65_536), "Code")
-        said = f"status {response.status}{' ' + code if code else ''}"
-        remedy = _REMEDIES.get(code, "")
-        return PlaceError(f"{self.name} cannot be read: {said}" + (f"; {remedy}" if remedy else ""))
+
+class _OpenAnswer:
+    """An answer with the connection that it comes through."""
+
+    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        self._connection = connection
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers  # type: ignore[assignment]  # `get` is all that is asked of it
+
+    def read(self, size: int) -> bytes:
+        return self._response.read(size)
+
+    def close(self) -> None:
+        self._response.close()
+        self._connection.close()
 
 
 def _parsed(page: bytes, name: str) -> ElementTree.Element:

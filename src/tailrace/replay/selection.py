@@ -16,8 +16,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 @dataclass(frozen=True)
 class Selection:
-    """An empty part asks for nothing. `reasons` are compared with the reason and with what the destination said;
-    `since_ms` is the first millisecond that counts, `until_ms` the first that does not."""
+    """An empty part asks for nothing. `reasons` are words, or parts of what the destination said; `since_ms` is the
+    first millisecond that counts, `until_ms` the first that does not."""
 
     reasons: tuple[str, ...] = ()
     destinations: tuple[str, ...] = ()
@@ -28,13 +28,17 @@ class Selection:
 
     def wants(self, envelope: Envelope) -> bool:
         return (
-            _among((envelope.reason, envelope.error), self.reasons)
+            self._has_reason(envelope)
             and _among((envelope.destination,), self.destinations)
             and _among((envelope.function_name,), self.functions)
             and _among(envelope.request_ids, self.request_ids)
             and (self.since_ms is None or envelope.time_ms >= self.since_ms)
             and (self.until_ms is None or envelope.time_ms < self.until_ms)
         )
+
+    def _has_reason(self, envelope: Envelope) -> bool:
+        error = envelope.error.lower()
+        return not self.reasons or any(one == envelope.reason or one.lower() in error for one in self.reasons if one)
 
 
 def _among(found: Sequence[str], wanted: tuple[str, ...]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tailrace.config.destinations import BUCKET_VARIABLE, VARIABLE
-from tailrace.config.places import CONFIG_FILE, read_config
+from tailrace.config.places import CONFIG_FILE, DEFAULT_PLACES, config_path, read_config
 from tailrace.config.settings import Settings, load_settings
 from tailrace.config.urls import MASK
 from tailrace.destinations.registry import build_destinations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tailrace.pipeline.interfaces import Destination, Transport
 
 TO = "--to"
+PLACES = (*DEFAULT_PLACES, "tailrace.toml")
+"""Where a configuration file is looked for when no variable names one."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,19 @@ class Target:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The agent's settings as the environment of whoever replays has them; the files of a Lambda sandbox are none of
-    its business."""
-    return load_settings(environ, read_config(environ, places=()))
+    """The agent's settings as the environment of whoever replays has them, and a file where `config check` finds it."""
+    return load_settings(environ, read_config(environ, PLACES))
 
 
 def _may_matter(setting: str, environ: Mapping[str, str]) -> bool:
     """Whether a wrong setting may keep a request from being what the agent's would be."""
-    path = environ.get(CONFIG_FILE, "").strip()
+    path = config_path(environ, PLACES)
     return setting.startswith("TAILRACE_HTTP_HEADERS") or bool(path and setting.startswith(path))
 
 
 class Targets:
-    """With `to`, one destination for all; else those of `TAILRACE_DESTINATIONS`, the file that `TAILRACE_CONFIG_FILE`
-    names, or `S3_BUCKET_NAME`, by name.
+    """With `to`, one destination for all; else those of `TAILRACE_DESTINATIONS`, the configuration file, or
+    `S3_BUCKET_NAME`, by name.
 
     An envelope's own words about its destination are only compared, never followed: whoever can write a file into
     the dead letters must not get the headers of who replays them. Raises `UsageError` for settings that cannot be
@@ -80,8 +81,14 @@ class Targets:
 
     @staticmethod
     def are_named(environ: Mapping[str, str]) -> bool:
-        """Whether the environment names any."""
-        return any(environ.get(name, "").strip() for name in (VARIABLE, BUCKET_VARIABLE, CONFIG_FILE))
+        """Whether the environment names any, or a file does."""
+        is_named = any(environ.get(name, "").strip() for name in (VARIABLE, BUCKET_VARIABLE, CONFIG_FILE))
+        return is_named or bool(read_settings(environ).destination_tables)
+
+    @property
+    def write_standard_output(self) -> bool:
+        """Whether records go there."""
+        return any(name.startswith("stdout:") for name in self._by_name)
 
     def of(self, destination: str) -> Target | None:
         """Where what was meant for `destination` goes; None where nothing of that name is set up."""

@@ -15,8 +15,8 @@ from support.dead_letters import RESOURCE, ScriptedEnd, courier_with, letter, li
 from tailrace.errors import ConnectError, NoReplyError, TransportError, UsageError
 from tailrace.pipeline.dead_letters.envelope import Letter, envelope_line
 from tailrace.pipeline.messages import PARTIAL, RETRY, Outcome
-from tailrace.replay.courier import MAX_ATTEMPTS
 from tailrace.replay.envelope import Envelope, read_envelope
+from tailrace.replay.patience import MAX_ATTEMPTS
 from tailrace.replay.places import FolderPlace
 from tailrace.replay.replay import (
     CONFIRMED,
@@ -62,10 +62,16 @@ def test_what_may_pass_is_tried_again_with_pauses(confirmed: Confirmations) -> N
         Outcome(RETRY, "later", 7.0),
         200,
     ]
-    end, pauses = ScriptedEnd(lambda _: answers.pop(0)), list[float]()
-    delivery = courier_with(confirmed, pauses).deliver(envelope(), end.target)
+    end, pauses, told = ScriptedEnd(lambda _: answers.pop(0)), list[float](), list[str]()
+    delivery = courier_with(confirmed, pauses, told).deliver(envelope(), end.target)
     assert delivery.delivered == 3
     assert pauses == [0.25, 0.5, 1.0, 7.0]
+    assert told == [
+        f"{end.name}: status 503 (attempt 1 of 5), the next in 0.2 s",
+        f"{end.name}: refused (attempt 2 of 5), the next in 0.5 s",
+        f"{end.name}: reset (attempt 3 of 5), the next in 1.0 s",
+        f"{end.name}: later (attempt 4 of 5), the next in 7.0 s",
+    ]
     assert len({id(batch.parts) for batch, _ in end.requests}) == 1
 
 
@@ -283,7 +289,9 @@ def test_what_is_refused_again_and_what_has_no_destination_is_left(tmp_path: Pat
 def test_the_same_envelope_in_two_files_is_one(tmp_path: Path, confirmed: Confirmations) -> None:
     folder = two_files(tmp_path / "dead")
     write_letters(folder / "copy.ndjson", letter(1, 3))
-    assert statuses(folder, ScriptedEnd(), confirmed)[0] == [DELIVERED] * 3
+    found, replay = statuses(folder, ScriptedEnd(), confirmed)
+    assert found == [DELIVERED] * 3
+    assert (replay.figures.copies, replay.figures.envelopes, replay.figures.waiting) == (1, 4, 0)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +299,9 @@ def test_the_same_envelope_in_two_files_is_one(tmp_path: Path, confirmed: Confir
     [
         ({"reasons": ("shutdown",)}, 1),
         ({"reasons": ("status 404",)}, 2),
+        ({"reasons": ("Status",)}, 2),
+        ({"reasons": ("eject",)}, 0),
+        ({"reasons": ("rejected", "shutdown")}, 3),
         ({"destinations": ("http://other",)}, 1),
         ({"functions": ("shop",)}, 3),
         ({"functions": ("other",)}, 0),

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tailrace.cli.agent_view import HERE
 from tailrace.clock import ManualClock
+from tailrace.config.places import DEFAULT_PLACES
 from tailrace.errors import UsageError
 from tailrace.replay.selection import moment_ms
-from tailrace.replay.targets import Targets, read_settings
+from tailrace.replay.targets import PLACES, Targets, read_settings
 
 NOW_S = 1_795_210_200.0  # 2026-11-20T21:30:00Z
 
@@ -72,6 +74,23 @@ def test_destinations_and_headers_of_a_file(tmp_path: Path) -> None:
     file.write_text("queue_max_byte = 7")
     with pytest.raises(UsageError, match="queue_max_byte"):
         targets("http://logs.example/in", **environ)
+
+
+def test_a_file_is_found_where_config_check_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (*DEFAULT_PLACES, HERE) == PLACES
+    assert not Targets.are_named({})
+    (tmp_path / "tailrace.toml").write_text("[emulator.policy]\n")
+    assert not Targets.are_named({})
+    (tmp_path / "tailrace.toml").write_text(
+        'dead_letter = "s3://logs/dead"\n[[destinations]]\nurl = "http://a.example/in"\n'
+    )
+    assert Targets.are_named({})
+    assert read_settings({}).dead_letter == "s3://logs/dead"
+    assert targets().of("http://a.example/in") is not None
+    (tmp_path / "tailrace.toml").write_text("no toml")
+    with pytest.raises(UsageError, match="it is not TOML"):
+        targets("http://a.example/in")
 
 
 def test_with_nothing_named_there_is_nowhere_to_send_to() -> None:
