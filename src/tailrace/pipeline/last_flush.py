@@ -34,7 +34,7 @@ def close_all(
     for exporter in exporters:
         exporter.begin_close(early_s if exporter in down else until_s, keep)
     for exporter in down:
-        if exporter.is_closed(early_s) or not exporter.is_up:
+        if exporter.wait_left(early_s) or not exporter.is_up:
             exporter.finish_close(early_s)
             dead_letters.stream(exporter.remains)
         else:

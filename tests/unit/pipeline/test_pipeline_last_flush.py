@@ -50,9 +50,9 @@ class FakeExporter:
     def begin_close(self, deadline_s: float, keep: bool) -> None:
         self.tries_until_s = deadline_s
 
-    def is_closed(self, wait_until_s: float) -> bool:
-        self._stage.until(min(wait_until_s, self._needs_s))
-        return self._needs_s <= wait_until_s
+    def wait_left(self, until_s: float) -> bool:
+        self._stage.until(min(until_s, self._needs_s))
+        return self._needs_s <= until_s
 
     def finish_close(self, deadline_s: float) -> None:
         assert deadline_s == self.tries_until_s
