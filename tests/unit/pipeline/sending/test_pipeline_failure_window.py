@@ -83,6 +83,9 @@ def test_what_lies_on_disk_first_is_as_old_as_its_file(tmp_path: Path) -> None:
     sender.offered([Entry(b"x" * 20, seq, "") for seq in range(1, 9)], 0.0, "2026-11-20T11:59:00.000Z")
     sender.close(keep=True)
     sender.abandon()
+    spool.close()
+    spool = Spool(open_spool_folder(str(tmp_path), ["shop"]), RESOURCE, told)
+    shelf = Shelf(row, lambda: spool, clock, told, 1_000_000, 3600.0)
     heir = Sender(Ledger().open_row("x"), FakeLimits(), True, SenderSettings(), None, shelf)
     heir.take_over(shelf.restore(), None)
     assert held(heir.wait_expired(0.0, NOON_S)) == [(8, 60.0)]
