@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -98,3 +101,62 @@ def test_without_a_region_or_credentials_it_is_said_which_variable_is_missing() 
 def test_a_place_names_no_secret() -> None:
     place = open_place("s3://logs/dead?endpoint=http://127.0.0.1:9000", {"AWS_SECRET_ACCESS_KEY": "hunter2"})
     assert place.name == "s3://logs/dead?endpoint=http://127.0.0.1:9000"
+
+
+class _Faulty(BaseHTTPRequestHandler):
+    """Has one object: answers 503 once, then cuts the connection in the middle of it, then serves what is asked."""
+
+    protocol_version = "HTTP/1.1"
+    data: ClassVar[bytes] = b""
+    seen: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range", "")
+        self.seen.append(wanted)
+        if len(self.seen) == 1:
+            self._answer(503, b"<Error><Code>SlowDown</Code></Error>", 0)
+            return
+        begin = int(wanted.removeprefix("bytes=").rstrip("-") or 0)
+        rest = self.data[begin:]
+        cut = len(rest) // 2 if len(self.seen) == 2 else 0
+        self._answer(206 if begin else 200, rest[: len(rest) - cut], cut)
+
+    def _answer(self, status: int, body: bytes, missing: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) + missing))
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = bool(missing)
+
+    def log_message(self, *arguments: object) -> None:
+        """Nothing is logged."""
+
+
+def test_a_server_that_is_busy_and_a_connection_that_is_cut_cost_no_envelope() -> None:
+    _Faulty.data = b"".join(envelope_line(letter(n * 3 + 1, n * 3 + 3), RESOURCE) + b"\n" for n in range(2000))
+    _Faulty.seen.clear()
+    told: list[str] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Faulty) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            environ = {
+                "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{server.server_port}",
+                "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+                "AWS_SECRET_ACCESS_KEY": "x",
+                "AWS_REGION": "eu-west-1",
+            }
+            place = open_place("s3://logs/dead", environ, patience_with(told=told))
+            contents = read_file(place, StoredFile("dead/a.ndjson", len(_Faulty.data)))
+        finally:
+            server.shutdown()
+            thread.join()
+    assert contents.troubles == []
+    assert [one.batch.first_seq for one in contents.envelopes] == list(range(1, 6000, 3))
+    half, whole = len(_Faulty.data) - len(_Faulty.data) // 2, len(_Faulty.data)
+    assert _Faulty.seen == ["", "", f"bytes={half}-"]
+    assert [sentence.partition(" (attempt")[0] for sentence in told] == [
+        "s3://logs/dead/a.ndjson cannot be read: status 503 SlowDown",
+        f"s3://logs/dead/a.ndjson cannot be read to its end ({half} of {whole} bytes were read):"
+        " the connection was cut",
+    ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tailrace.cli.replay_report import Report
     from tailrace.replay.places import Place
     from tailrace.replay.replay import Handled, Replay
+    from tailrace.replay.selection import Selection
     from tailrace.replay.targets import Targets
 
 EXAMPLES = """\b
@@ -69,7 +70,6 @@ def command(
     interruption the same command goes on. Exit code 0 when nothing that was asked for is left, 1 otherwise.
     """
     import os
-    import time
 
     from tailrace.cli.replay_progress import Progress
     from tailrace.cli.replay_report import Report
@@ -79,21 +79,12 @@ def command(
     from tailrace.replay.patience import Patience
     from tailrace.replay.places import open_place
     from tailrace.replay.replay import Replay
-    from tailrace.replay.selection import Selection, moment_ms
     from tailrace.replay.state import Confirmations, default_state_path
 
     environ = dict(os.environ)
     if only_list and dry_run:
         raise UsageError("--list", "it cannot stand with --dry-run", "--list shows what is there, --dry-run what goes")
-    now_s = time.time()
-    selection = Selection(
-        reasons,
-        tuple(_names(destinations)),
-        functions,
-        request_ids,
-        moment_ms(since, "--since", now_s) if since else None,
-        moment_ms(until, "--until", now_s) if until else None,
-    )
+    selection = _selection(reasons, destinations, functions, request_ids, (since, until))
     sends = not only_list and not dry_run
     progress = Progress(sends)
     patience = Patience(tell=progress.tell)
@@ -107,6 +98,29 @@ def command(
         replay = Replay(place, selection, targets, courier, sends, progress.advance)
         report = Report(place.name, confirmed.path, sends, targets, as_json, again)
         return _carry_out(place, replay, progress, targets, report)
+
+
+def _selection(
+    reasons: tuple[str, ...],
+    destinations: tuple[str, ...],
+    functions: tuple[str, ...],
+    request_ids: tuple[str, ...],
+    times: tuple[str | None, str | None],
+) -> Selection:
+    import time
+
+    from tailrace.replay.selection import Selection, moment_ms
+
+    now_s = time.time()
+    since, until = times
+    return Selection(
+        reasons,
+        tuple(_names(destinations)),
+        functions,
+        request_ids,
+        moment_ms(since, "--since", now_s) if since else None,
+        moment_ms(until, "--until", now_s) if until else None,
+    )
 
 
 def _own_location(environ: Mapping[str, str]) -> str:
