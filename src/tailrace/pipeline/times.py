@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+MIN_TIMEOUT_S = 0.001  # what a socket may wait at least: it takes 0 for not waiting at all
+
 
 def normal_time(text: str) -> str | None:
     """`text` as ``2026-01-02T03:04:05.678Z``, or None where it is not a UTC time as telemetry events write it
@@ -21,6 +23,11 @@ def normal_time(text: str) -> str | None:
     if fraction and not (fraction[0] == "." and fraction[1:].isdigit()):
         return None
     return f"{text[:19]}.{(fraction[1:] + '000')[:3]}Z"
+
+
+def timeout_s(most_s: float, deadline_s: float | None, now_s: float) -> float:
+    """How long to wait: `most_s`, or what is left until `deadline_s`, where there is one. Never 0."""
+    return most_s if deadline_s is None else max(MIN_TIMEOUT_S, min(most_s, deadline_s - now_s))
 
 
 def epoch_ms(text: str) -> int | None:

@@ -17,6 +17,7 @@ from tailrace.pipeline.dead_letters.envelope import Letter, envelope_line
 from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, RETRY
 from tailrace.pipeline.sending.retry import Backoff
 from tailrace.pipeline.sync import Monitor
+from tailrace.pipeline.times import timeout_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ SHUTDOWN = "dead_letter_shutdown"
 
 ATTEMPT_TIMEOUT_S = 10.0
 MAX_ATTEMPTS = 8
-_MIN_TIMEOUT_S = 0.001
 # Of the time for the last flush, the part that is kept for letters, and the most of it; and the part where the
 # destination is down.
 _LAST_SHARE = 0.3
@@ -279,9 +279,7 @@ class DeadLetters:
     def _timeout_s(self) -> float:
         with self._monitor:
             deadline_s = self._close_deadline_s
-        if deadline_s is None:
-            return ATTEMPT_TIMEOUT_S
-        return max(_MIN_TIMEOUT_S, min(ATTEMPT_TIMEOUT_S, deadline_s - self._clock.monotonic_s()))
+        return timeout_s(ATTEMPT_TIMEOUT_S, deadline_s, self._clock.monotonic_s())
 
     # -- what the user is told: once when it fails, once when it works again, and what was lost
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tailrace.errors import ConfigError, ConnectError, NoReplyError
+from tailrace.pipeline.times import timeout_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from tailrace.pipeline.sync import Monitor
 
     Tell = Callable[[list[Notice]], None]
-
-_MIN_TIMEOUT_S = 0.001
 
 
 class Attempts:
@@ -68,8 +67,10 @@ class Attempts:
         now_s, wall_s = clock.monotonic_s, clock.wall_s
         started_s = now_s()
         sealed.trials.begun(wall_s())
+        is_built = False
         try:
             request = destination.build_request(sealed.batch, self._sealed_by(sealed), wall_s())
+            is_built = True
             reply = transport.send(request, self._left_s(), lambda: self._written(sealed))
             outcome = destination.classify(reply)
         except ConnectError as error:
@@ -83,7 +84,7 @@ class Attempts:
             self._book(lambda draw: sender.not_built(reason, now_s(), draw, sealed, wall_s()))
         except Exception as error:  # noqa: BLE001 - a fault in one destination's code must not end its thread unseen
             reason = describe(error)
-            self._book(lambda draw: sender.broke(reason, now_s(), draw, sealed, wall_s()))
+            self._book(lambda draw: sender.broke(reason, now_s(), draw, sealed, wall_s(), is_built))
         else:
             came_s = now_s()
             self._book(lambda draw: sender.replied(outcome, came_s, draw, sealed, wall_s()), came_s - started_s)
@@ -112,9 +113,7 @@ class Attempts:
     def _left_s(self) -> float:
         with self._monitor:
             deadline_s = self.deadline_s
-        if deadline_s is None:
-            return self._timeout_s
-        return max(_MIN_TIMEOUT_S, min(self._timeout_s, deadline_s - self._clock.monotonic_s()))
+        return timeout_s(self._timeout_s, deadline_s, self._clock.monotonic_s())
 
 
 def describe(error: Exception) -> str:

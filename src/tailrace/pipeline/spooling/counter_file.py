@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import posix
 
+from tailrace.pipeline.spooling.folder import NO_SPACE
 from tailrace.protocol.jsontext import dumps, loads
 
 TYPE_CHECKING = False
@@ -24,7 +25,7 @@ _COUNT_BYTES = 64
 _PLACES = (4096, 4096 + 65_536)
 _PLACE_BYTES = 65_536
 
-_NO_SPACE = (28, 122)  # ENOSPC, EDQUOT: the module that names them is not loaded here
+_PAGE_BYTES = 4096
 
 
 class Previous:
@@ -65,7 +66,8 @@ class CounterFile:
             from tailrace.pipeline.spooling.shortened_rows import shortened
 
             framed = shortened(rows, lambda fewer: self._framed(turn, fewer, is_closed), _PLACE_BYTES)
-        posix.pwrite(self._fd, framed, _PLACES[turn % 2])
+        if posix.pwrite(self._fd, framed, _PLACES[turn % 2]) < len(framed):
+            raise OSError(NO_SPACE[0], "No space left on device")  # the same place comes next: the other one is whole
         self._turn = turn
         return is_whole
 
@@ -76,12 +78,25 @@ class CounterFile:
 
 def reserve(fd: int) -> None:
     """Take the room for all of the file now: a disk that is full later must not keep a process from saying that it has
-    printed its figures, or the next one would count them again. Raises `OSError` where there is no room."""
+    printed its figures, or the next one would count them again. Raises `OSError` where there is no room, and none of
+    an earlier process."""
     try:
         posix.posix_fallocate(fd, 0, _PLACES[1] + _PLACE_BYTES)
     except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise  # anything else: this kind of storage cannot promise it
+        # anything else: this kind of storage cannot promise it
+        if error.errno in NO_SPACE and not _has_room(fd):
+            raise
+
+
+def _has_room(fd: int) -> bool:
+    """Whether what is written first can be: the file has had that much from before. What is there stays there."""
+    try:
+        return all(
+            posix.pwrite(fd, posix.pread(fd, _PAGE_BYTES, place).ljust(_PAGE_BYTES, b"\0"), place) == _PAGE_BYTES
+            for place in (0, *_PLACES)
+        )
+    except OSError:
+        return False
 
 
 def read_counters(fd: int) -> Previous:

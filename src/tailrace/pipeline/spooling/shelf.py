@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tailrace.pipeline import ledger
 from tailrace.pipeline.sealed import Sealed
+from tailrace.pipeline.spooling.folder import NO_SPACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 RETRY_AFTER_S = 5.0
 # More than the frames of a record take beyond its bytes, on the average.
 _FRAME_BYTES = 64
-_NO_SPACE = (28, 122)  # ENOSPC, EDQUOT: the module that names them is not loaded here
 
 
 class Shelved:
@@ -187,7 +187,7 @@ class Shelf:
         return self._spool
 
     def _failed(self, error: OSError) -> None:
-        self._failure = ledger.DISK_FULL if error.errno in _NO_SPACE else ledger.SPOOL_FAILED
+        self._failure = ledger.DISK_FULL if error.errno in NO_SPACE else ledger.SPOOL_FAILED
         self._retry_s = self._clock.monotonic_s() + RETRY_AFTER_S
         self._complain("records could not be written to the spool; they stay in memory as far as they fit", error)
 

@@ -6,6 +6,7 @@ from posix import strerror
 
 from tailrace.errors import ConnectError, NoReplyError
 from tailrace.pipeline.messages import Reply
+from tailrace.pipeline.times import MIN_TIMEOUT_S
 from tailrace.pipeline.wire.http1 import EndlessBody, MalformedMessageError, parse_head, reply_body, split_head
 
 TYPE_CHECKING = False
@@ -23,7 +24,6 @@ _READ_BYTES = 65_536
 _JOINED_BODY_BYTES = 16_384
 # Reads after the deadline that find something: the sandbox may have been frozen while the reply was on its way.
 _LATE_READS = 16
-_MIN_TIMEOUT_S = 0.001
 # What the body of a reply may take once its head is there: most of what it says is said by then. Where only the
 # connection's end is its end many servers leave that open.
 _BODY_S = 1.0
@@ -184,7 +184,7 @@ class Connection:
             self._set_timeout(deadline_s)
         elif self._late_reads < _LATE_READS:
             self._late_reads += 1
-            self._sock.settimeout(_MIN_TIMEOUT_S)
+            self._sock.settimeout(MIN_TIMEOUT_S)
         else:
             raise TimeoutError
         try:
@@ -205,7 +205,7 @@ class Connection:
         remaining_s = deadline_s - self._clock.monotonic_s()
         if remaining_s <= 0:
             raise TimeoutError
-        self._sock.settimeout(max(_MIN_TIMEOUT_S, remaining_s))
+        self._sock.settimeout(max(MIN_TIMEOUT_S, remaining_s))
 
 
 def encode_head(request: HttpRequest) -> bytes:

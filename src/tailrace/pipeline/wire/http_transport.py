@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 
 from tailrace.errors import ConnectError, NoReplyError
+from tailrace.pipeline.times import MIN_TIMEOUT_S
 from tailrace.pipeline.wire.http_connection import Connection, describe
 
 TYPE_CHECKING = False
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     Origin = tuple[bool, str, int]  # TLS, host, port
 
 _IDLE_MAX_S = 55.0  # just under the minute after which many servers hang up
-_MIN_TIMEOUT_S = 0.001
 
 
 class HttpTransport:
@@ -104,7 +104,7 @@ class HttpTransport:
         try:
             if self._tls_context is None:
                 self._tls_context = tls.client_context(self._environment)
-            sock.settimeout(max(_MIN_TIMEOUT_S, deadline_s - self._clock.monotonic_s()))
+            sock.settimeout(max(MIN_TIMEOUT_S, deadline_s - self._clock.monotonic_s()))
             return tls.wrap(sock, host, self._tls_context)
         finally:
             sock.close()  # handed over by then, or of no use
@@ -117,7 +117,7 @@ class HttpTransport:
             sock = None
             try:
                 sock = _socket.socket(family, kind, proto)
-                sock.settimeout(max(_MIN_TIMEOUT_S, remaining_s))
+                sock.settimeout(max(MIN_TIMEOUT_S, remaining_s))
                 sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
                 sock.connect(address)
             except OSError as error:
