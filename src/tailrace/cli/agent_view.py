@@ -13,7 +13,8 @@ from tailrace.config.headers import HttpHeaders
 from tailrace.config.layers import ENVIRONMENT
 from tailrace.config.places import CONFIG_FILE, DEFAULT_PLACES, read_config
 from tailrace.config.settings import SETTINGS, Settings, load_settings
-from tailrace.config.urls import MASK, shown
+from tailrace.config.urls import MASK
+from tailrace.config.wrong_urls import shown
 from tailrace.destinations.dead_letter import dead_letters_in_force
 from tailrace.destinations.registry import Built, build_destinations
 from tailrace.errors import ConfigError, UsageError

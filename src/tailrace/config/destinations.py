@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailrace.config.urls import QueryItem, Url, in_error, parse_url, shown, shown_scheme, without_secrets
+from tailrace.config.urls import QueryItem, Url, parse_url, without_secrets
 from tailrace.config.wording import ordinal, suggestion
 from tailrace.errors import ConfigError
 
@@ -105,8 +105,6 @@ def load_destinations(
     result = Destinations()
     seen: dict[str, str] = {}
     for entry, place, table in _entries(environ, tables, setting, result.problems):
-        if table is not None:
-            _refuse_headers(table, schemes.get(entry.partition(":")[0].lower()), result.faults)
         try:
             if table is not None and table.trouble is not None:
                 raise table.trouble
@@ -119,7 +117,11 @@ def load_destinations(
         except ConfigError as problem:
             result.problems.append(problem)
     _make_names_unique(result.specs)
-    _connect(result.specs, tables, result.faults)
+    if tables and not environ.get(VARIABLE, "").strip():
+        from tailrace.config.stand_ins import connect, refuse_headers
+
+        refuse_headers(tables, schemes, result.faults)
+        connect(result.specs, tables, result.faults)
     return result
 
 
@@ -134,53 +136,6 @@ def _entries(
         return [(table.url, table.place, table) for table in tables]
     bucket = _from_bucket(environ.get(BUCKET_VARIABLE, "").strip(), problems)
     return [(entry, place, None) for entry, place in bucket]
-
-
-def _connect(specs: list[DestinationSpec], tables: Sequence[DestinationTable], faults: list[ConfigError]) -> None:
-    """Find whom each stands in for. A name that leads nowhere, or in a circle, is a fault: the destination then gets
-    every record."""
-    labels: dict[str, DestinationSpec] = {}
-    made = {spec.table: spec for spec in specs if spec.table is not None}
-    for spec in specs:
-        if spec.table is not None and spec.table.label is not None:
-            labels.setdefault(spec.table.label, spec)
-    for table in tables if made or not specs else ():
-        if table.failover_for is None:
-            continue
-        first, own = labels.get(table.failover_for), made.get(table)
-        place = f"{table.place}, failover_for"
-        if first is None and table.label != table.failover_for:
-            known = f"known: {', '.join(sorted(labels))}" if labels else "no usable destination has a name"
-            faults.append(ConfigError(place, f'no usable destination is called "{table.failover_for}"', known))
-        elif first is None or (own is not None and _leads_to(first, own)):
-            faults.append(ConfigError(place, "it stands in for itself", "the first of a row stands in for nobody"))
-        elif own is not None:
-            own.instead_of = first
-    _refuse_twins(tables, faults)
-
-
-def _refuse_headers(table: DestinationTable, scheme: Scheme | None, faults: list[ConfigError]) -> None:
-    if table.headers.pairs and scheme is not None and not scheme.takes_headers:
-        found = f"a destination of {scheme.name} has no headers"
-        faults.append(ConfigError(f"{table.place}, headers", found, "they are for http and https"))
-
-
-def _leads_to(spec: DestinationSpec, end: DestinationSpec) -> bool:
-    current: DestinationSpec | None = spec
-    while current is not None:
-        if current is end:
-            return True
-        current = current.instead_of
-    return False
-
-
-def _refuse_twins(tables: Sequence[DestinationTable], faults: list[ConfigError]) -> None:
-    seen: set[str] = set()
-    for table in tables:
-        if table.label in seen:
-            faults.append(ConfigError(f"{table.place}, name", f'"{table.label}" is taken', "each has its own name"))
-        if table.label is not None:
-            seen.add(table.label)
 
 
 def _from_bucket(bucket: str, problems: list[ConfigError]) -> list[tuple[str, str]]:
@@ -199,17 +154,24 @@ def _parse_entry(entry: str, place: str, schemes: Mapping[str, Scheme]) -> Desti
     url = parse_url(entry, place)
     scheme = schemes.get(url.scheme)
     if scheme is None:
+        from tailrace.config.wrong_urls import shown, shown_scheme
+
         word = f' "{url.scheme}"' if shown_scheme(entry) else ""
         found = f'unknown scheme{word} in "{shown(entry)}"{suggestion(url.scheme, schemes) if word else ""}'
         raise ConfigError(place, found, f"known: {', '.join(sorted(schemes))}")
-    named = in_error(url, plain_path=not scheme.bare)
-    options = _take_options(url, scheme, f'"{named}"', place)
+    options = _take_options(url, scheme, place)
     trouble = scheme.check(url, options)
     if trouble is not None:
         found, remedy = trouble
-        raise ConfigError(place, f'{found} in "{named}"', remedy)
+        raise ConfigError(place, f"{found} in {_named(url, scheme)}", remedy)
     name = without_secrets(url, scheme.keys, scheme.secret_path)
     return DestinationSpec(name, scheme.name, url, options, place)
+
+
+def _named(url: Url, scheme: Scheme) -> str:
+    from tailrace.config.wrong_urls import in_error
+
+    return f'"{in_error(url, plain_path=not scheme.bare)}"'
 
 
 def _refuse_commas(entry: str, place: str, schemes: Mapping[str, Scheme]) -> None:
@@ -218,7 +180,7 @@ def _refuse_commas(entry: str, place: str, schemes: Mapping[str, Scheme]) -> Non
         raise ConfigError(place, "it holds several URLs with commas between them", "separate them by blanks")
 
 
-def _take_options(url: Url, scheme: Scheme, named: str, place: str) -> dict[str, str]:
+def _take_options(url: Url, scheme: Scheme, place: str) -> dict[str, str]:
     """Our own keys of the query, checked."""
     options: dict[str, str] = {}
     known = f"known: {', '.join(sorted(scheme.keys))}" if scheme.keys else "this scheme takes none"
@@ -228,12 +190,14 @@ def _take_options(url: Url, scheme: Scheme, named: str, place: str) -> dict[str,
             if scheme.open_query and not item.key.lower().startswith(scheme.prefix):
                 continue
             meant = suggestion(item.key, scheme.keys)
-            raise ConfigError(place, f"unknown query key {_shown_key(item)}in {named}{meant}", known)
+            raise ConfigError(place, f"unknown query key {_shown_key(item)}in {_named(url, scheme)}{meant}", known)
         if item.key in options:
-            raise ConfigError(place, f'the query key "{item.key}" stands twice in {named}', "write it once")
+            found = f'the query key "{item.key}" stands twice in {_named(url, scheme)}'
+            raise ConfigError(place, found, "write it once")
         allowed = check(item.value or "")
         if allowed is not None:
-            raise ConfigError(place, f'the value of "{item.key}" cannot be used in {named}', f"allowed: {allowed}")
+            found = f'the value of "{item.key}" cannot be used in {_named(url, scheme)}'
+            raise ConfigError(place, found, f"allowed: {allowed}")
         options[item.key] = item.value or ""
     return options
 

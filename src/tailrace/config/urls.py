@@ -11,12 +11,11 @@ if TYPE_CHECKING:
 MASK = "***"
 
 _ALNUM = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-_SCHEME = _ALNUM | frozenset("+-.")
+SCHEME_CHARACTERS = _ALNUM | frozenset("+-.")
 _HOST = _ALNUM | frozenset("-._")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _IPV6 = _HEX | frozenset(":.")
 _TOKEN_MIN_LENGTH = 24
-_SCHEME_MAX_LENGTH = 8
 
 
 class QueryItem:
@@ -57,9 +56,13 @@ def parse_url(text: str, setting: str) -> Url:
     if any(ch <= " " or ch == "\x7f" or "\ud800" <= ch <= "\udfff" for ch in text):
         raise ConfigError(setting, "the URL holds a blank, a control character or broken UTF-8", "percent-encode it")
     scheme, colon, rest = text.partition(":")
-    if not colon or not scheme[:1].isalpha() or not _SCHEME.issuperset(scheme):
-        raise ConfigError(setting, f"no scheme in {_schemeless(text)}", "write scheme://..., like file:///tmp/logs")
+    if not colon or not scheme[:1].isalpha() or not SCHEME_CHARACTERS.issuperset(scheme):
+        from tailrace.config.wrong_urls import schemeless
+
+        raise ConfigError(setting, f"no scheme in {schemeless(text)}", "write scheme://..., like file:///tmp/logs")
     if "#" in rest:
+        from tailrace.config.wrong_urls import shown
+
         found = f'"#" starts a fragment, which is never sent, in "{shown(text)}"'
         raise ConfigError(setting, found, "write %23 where the character itself is meant")
     location, _, query = rest.partition("?")
@@ -73,6 +76,8 @@ def parse_url(text: str, setting: str) -> Url:
         if has_authority:
             _put_authority(url, authority)
     except ValueError as error:
+        from tailrace.config.wrong_urls import shown_scheme
+
         found = f'{error} in "{shown_scheme(text).lower() or MASK}:{MASK}"'
         raise ConfigError(setting, found, "write scheme://HOST[:PORT]/PATH, the port a number up to 65535") from None
     return url
@@ -124,47 +129,11 @@ def without_secrets(url: Url, own_keys: Container[str] = (), mask_path: bool = T
     return text
 
 
-def in_error(url: Url, plain_path: bool = True) -> str:
-    """`url` in the text of an error, where something is wrong with it: no value of its query is shown, and nothing that
-    may stand in another place than its author thinks. Without `plain_path` nothing behind the scheme is."""
-    head = url.path.replace("\\", ":")
-    if not plain_path or not url.has_authority or (not url.host and ":" in head):
-        return f"{url.scheme}:{MASK}"
-    return without_secrets(url)
-
-
-def shown(text: str) -> str:
-    """`text`, meant as a URL but not (yet) understood, as far as it can be shown without its secrets."""
-    head, question, _ = text.partition("#")[0].partition("?")
-    scheme, separator, rest = head.partition("://")
-    if not separator:
-        return f"{shown_scheme(text) or MASK}:{MASK}" if ":" in head else MASK
-    before, at, after = rest.rpartition("@")
-    host, slash, path = after.partition("/")
-    broken_off = "@" in text[len(head) :] or (":" in host and not host.rpartition(":")[2].isdigit())
-    if (not at and broken_off) or (not host and ":" in path):  # may be a user and the first half of a password
-        host, path = MASK, ""
-    rest = (f"{MASK}@" if before or at else "") + host + slash + masked_path(path)
-    return f"{masked_path(scheme)}://{rest}"[:200] + (f"?{MASK}" if question else "")
-
-
-def shown_scheme(text: str) -> str:
-    """The scheme of `text` where it cannot be anything else, such as a user's name or half of a password."""
-    scheme = text.partition(":")[0]
-    is_scheme = text.startswith("://", len(scheme)) or (len(scheme) <= _SCHEME_MAX_LENGTH and "@" not in text)
-    return scheme if is_scheme and not looks_like_token(scheme) and _SCHEME.issuperset(scheme) else ""
-
-
 def looks_like_token(segment: str) -> bool:
     """Whether a path's segment is rather a key than a word: 24 or more characters, letters and digits mixed."""
     if len(segment) < _TOKEN_MIN_LENGTH:
         return False
     return any(ch.isalpha() for ch in segment) and any(ch.isdigit() for ch in segment)
-
-
-def _schemeless(text: str) -> str:
-    """A path is shown, as it is a usual slip; anything else may be half of a password with a blank in it."""
-    return f'"{masked_path(text)[:200]}"' if text.startswith(("/", "./")) and "@" not in text else f'"{MASK}"'
 
 
 def masked_path(path: str, mask_tokens: bool = True) -> str:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.config.urls import MASK, decode, encode, in_error, looks_like_token, parse_url, shown, without_secrets
+from tailrace.config.urls import MASK, decode, encode, looks_like_token, parse_url, without_secrets
+from tailrace.config.wrong_urls import in_error, shown
 from tailrace.errors import ConfigError
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
