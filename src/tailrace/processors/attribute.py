@@ -194,7 +194,7 @@ def _of_text(line: str, counts: Callable[[str], bool]) -> str | None:
     if len(fields) < 4:
         return None
     own = fields[2] if line.startswith("[") else fields[1]
-    return own if is_request_id(own) and counts(own) else None
+    return own if counts(own) else None
 
 
 def _json_in(line: str) -> object:
