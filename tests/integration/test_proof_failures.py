@@ -97,8 +97,24 @@ def test_a_destination_that_asks_for_time_is_left_alone_for_that_long(
         row = ended(agent, api)
         said = [line["message"] for line in agent.said() if line["type"] == "tailrace.log"]
 
-    assert row["delivered"] == 3 * CALLS
-    assert len(said) == 2  # that it began, that it was over
+    assert row["dropped"] == {"shutdown": 3 * CALLS}  # the end came before that time
+    assert sink.n_requests == 1
+    assert len(said) == 2  # that it began, what it cost
+
+
+def test_what_a_destination_asks_for_is_waited_for_at_the_end_where_there_is_time(
+    opt: Path, api: FakeLambdaApi, sink: ProofSink
+) -> None:
+    sink.retry_after = "1"
+    sink.turn("unavailable")
+    with AgentProcess(opt, api.address, settings(f"http://127.0.0.1:{sink.port}/")) as agent:
+        calls(api, 1, 1)
+        assert sink.n_requests == 1
+        sink.turn("fine")
+        row = ended(agent, api)
+
+    assert row["delivered"] == 3
+    assert sink.n_requests == 2
 
 
 def test_tls_that_cannot_be_trusted_gets_nothing_and_afterwards_everything(

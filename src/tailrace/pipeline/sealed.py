@@ -19,8 +19,8 @@ class Sealed:
     `runs` are the places where sequence numbers do not simply count on, as (index, number), `times` those where the
     records' time moves on, as (index, time). `unconfirmed` is true while a former attempt may have arrived,
     `is_written` while all of it is on the wire, `is_express` while a second connection has it, `cut` says how its only
-    record was shortened, where it was. `first` is the place of its first record among all that were ever accepted.
-    Halves of one batch share its `trials`.
+    record was shortened, where it was; `was_repeated` is true once it went out again for free. `first` is the place of
+    its first record among all that were ever accepted. Halves of one batch share its `trials`.
 
     A batch that was read from the spool lies there still: at `place`, its records at `places` of the batch as it was
     written, since `since_ms`. `environment` is who sealed it, where that was another process.
@@ -40,6 +40,7 @@ class Sealed:
         "since_ms",
         "trials",
         "unconfirmed",
+        "was_repeated",
     )
 
     def __init__(
@@ -60,6 +61,7 @@ class Sealed:
         self.batch = Batch(parts, self._seq_at(0), self._seq_at(len(parts) - 1), start)
         self.trials = trials or Trials()
         self.unconfirmed = False
+        self.was_repeated = False
         self.place: Place | None = None
         self.places: Sequence[int] = ()
         self.since_ms = 0

@@ -71,12 +71,16 @@ class Availability:
         """The next attempt is worth making at `until_s`, whatever was said before."""
         self._breaker.next_attempt_s = until_s
 
+    def asked(self, until_s: float) -> None:
+        """The destination itself asks to be left alone until then."""
+        self._breaker.asked(until_s)
+
     def invoked(self) -> None:
         """An invocation begins: a long pause is cut short."""
         self._breaker.invoked()
 
     def attempt_now(self) -> None:
-        """Forget the pause (at shutdown there is no later)."""
+        """Forget the pause (at shutdown there is no later), but not what the destination asked for."""
         self._breaker.attempt_now()
 
     def _go_down(self, now_s: float, message: str, reason: str) -> Notice | None:

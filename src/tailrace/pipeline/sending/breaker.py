@@ -25,6 +25,7 @@ class Breaker:
     longest pause while invocations come."""
 
     __slots__ = (
+        "_asked_until_s",
         "_first_pause_s",
         "_invoked_pause_s",
         "_max_pause_s",
@@ -44,6 +45,7 @@ class Breaker:
         self._threshold = threshold
         self._invoked_pause_s = invoked_pause_s
         self._soonest_s = 0.0
+        self._asked_until_s = 0.0
         self._first_pause_s = first_pause_s
         self._max_pause_s = max_pause_s
         self.failures = 0
@@ -70,11 +72,16 @@ class Breaker:
     def succeeded(self) -> None:
         """The destination answered."""
         self.failures = 0
-        self.next_attempt_s = 0.0
+        self.next_attempt_s = self._asked_until_s = 0.0
+
+    def asked(self, until_s: float) -> None:
+        """The destination asks to be left alone until then, whatever becomes of other pauses."""
+        self._asked_until_s = until_s
+        self.next_attempt_s = max(self.next_attempt_s, until_s)
 
     def attempt_now(self) -> None:
-        """Forget the pause, for there is no later."""
-        self.next_attempt_s = 0.0
+        """Forget the pause, for there is no later; but not what the destination asked for."""
+        self.next_attempt_s = self._asked_until_s
 
     def _pause_s(self, draw: float) -> float:
         """Nothing while closed. Open: between half a ceiling, which doubles with every probe, and all of it: probes of

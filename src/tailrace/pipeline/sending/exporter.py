@@ -230,7 +230,7 @@ class Exporter:
         be another process of this environment: what is held at the end goes to the spool."""
         with self._monitor:
             self._attempts.deadline_s = deadline_s
-            self._sender.close(keep)
+            self._sender.close(keep, deadline_s)
             self._monitor.notify_all()
 
     def wait_left(self, until_s: float) -> bool:

@@ -48,6 +48,7 @@ class Sender(SendQueue):
     """The state between the worker who offers records and the network. Not thread-safe: the shell locks."""
 
     __slots__ = (
+        "_close_until_s",
         "_cutting",
         "_idempotent",
         "_is_hasty",
@@ -55,7 +56,6 @@ class Sender(SendQueue):
         "_largest_bytes",
         "_limits",
         "_outcomes",
-        "_repeated_free",
         "_row",
         "_said",
         "_setbacks",
@@ -79,9 +79,9 @@ class Sender(SendQueue):
         super().__init__(limits, settings.queue_max_bytes, settings.batch_max_age_s, shelf, bury)
         self._row = row
         self._is_hasty = False
-        self._repeated_free = False
         self._idempotent = idempotent
         self._keeps = False
+        self._close_until_s = float("inf")
         self.unseen = 0  # records that a former process held, before anybody has looked for them
         self.availability = Availability(row.name, settings.breaker())
         self._said = said = Said(row.name)
@@ -190,9 +190,15 @@ class Sender(SendQueue):
         """Somebody waited as long as anybody may, in vain."""
         return self._setbacks.wait_expired(now_s, wall_s)
 
-    def close(self, keep: bool = False) -> None:
-        """Last flush. Pauses are forgotten: the thread tries until nothing is left, or the shell gives up. With `keep`
-        what is held then is put on the shelf, for there will be another process of this environment."""
+    def note_silence(self) -> None:
+        """Somebody waited for a reply as long as anybody may, and waits no more; that is all that is known."""
+        self._setbacks.last_failure = self._setbacks.last_failure or words.NO_REPLY_YET
+
+    def close(self, keep: bool = False, until_s: float = float("inf")) -> None:
+        """Last flush. Pauses are forgotten, but for those that the destination asked for: the thread tries until
+        nothing is left, or nothing more may be tried before `until_s`, or the shell gives up. With `keep` what is held
+        then is put on the shelf, for there will be another process of this environment."""
+        self._close_until_s = until_s
         self._keeps = keep and self._shelf is not None
         self.flush()
         self._setbacks.is_closing = True
@@ -238,7 +244,7 @@ class Sender(SendQueue):
     def next_step(self, now_s: float) -> Step:
         self._on_wire = None
         sealed = self._first_waiting(now_s)
-        if self.closed or (self._setbacks.is_closing and not self._ready):
+        if self._is_over:
             return Step(finished=True)
         if sealed is None:
             return Step(until_s=self._batcher.expires_s)
@@ -247,10 +253,18 @@ class Sender(SendQueue):
         self._on_wire = sealed
         return Step(sealed=sealed)
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether there is nothing more to do: nothing is left, or none of it may be tried before the end."""
+        if self.closed or not self._setbacks.is_closing:
+            return self.closed
+        is_idle = self._on_wire is None and not self.n_express
+        return not self._ready or (is_idle and self.availability.next_attempt_s >= self._close_until_s)
+
     def next_express(self) -> Step:
         """The same for further threads, each with a connection of its own. They have work only while somebody waits for
         the wire and the first one is taken; they never probe."""
-        if self.closed or (self._setbacks.is_closing and not self._ready):
+        if self._is_over:
             return Step(finished=True)
         sealed = self._next_for_express() if self._is_hasty and self._on_wire is not None else None
         if sealed is not None:
@@ -278,8 +292,7 @@ class Sender(SendQueue):
         if one is None:
             return []
         self._count_resent(one)
-        one.unconfirmed = False
-        self._repeated_free = False
+        one.unconfirmed = one.was_repeated = False
         if outcome.kind == messages.AUTHENTICATION:
             return self._stand_back(now_s, draw, words.NOT_ALLOWED, outcome.reason, wall_s)
         return self._outcomes.replied(one, outcome, now_s, draw, wall_s)
@@ -309,8 +322,8 @@ class Sender(SendQueue):
         self._count_resent(one)
         one.unconfirmed = True
         self.doubt(one)
-        if is_stale and not self._repeated_free:
-            self._repeated_free = True
+        if is_stale and not one.was_repeated:
+            one.was_repeated = True
             return []
         return self._setbacks.postpone(now_s, draw, words.KEPT, reason, wall_s=wall_s)
 
@@ -323,13 +336,22 @@ class Sender(SendQueue):
         return self._stand_back(now_s, draw, words.NOT_BUILT, reason, wall_s)
 
     def broke(
-        self, reason: str, now_s: float, draw: float = 0.0, sealed: Sealed | None = None, wall_s: float | None = None
+        self,
+        reason: str,
+        now_s: float,
+        draw: float = 0.0,
+        sealed: Sealed | None = None,
+        wall_s: float | None = None,
+        was_built: bool = True,
     ) -> list[Notice]:
-        """The attempt ended in a fault of ours, before or after the request left."""
+        """The attempt ended in a fault of ours, before the request was built, or else before or after it left."""
         one = self._take_back(sealed)
         if one is None:
             return []
-        one.unconfirmed = True
+        if was_built:
+            self._count_resent(one)
+            one.unconfirmed = True
+            self.doubt(one)
         return self._stand_back(now_s, draw, words.BROKEN, reason, wall_s)
 
     def _take_back(self, sealed: Sealed | None) -> Sealed | None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 class Setbacks:
     """One destination's failure windows. While closing there is no later: pauses are short, the breaker's are not
-    kept. `last_failure` is what stood in the way of the destination's records, empty once it answers."""
+    kept; what the destination itself asks for is. `last_failure` is what stood in the way of the destination's records,
+    empty once it answers."""
 
     __slots__ = (
         "_availability",
@@ -56,8 +57,11 @@ class Setbacks:
         wall_s: float | None = None,
     ) -> list[Notice]:
         """It is tried again soon; not before `retry_after_s`, where the destination asked for that."""
-        asked_s = min(retry_after_s or 0.0, self._backoff.retry_after_max_s)
-        return self._failed(now_s, message, reason, self._delay_s(draw, retry_after_s), draw, wall_s, asked_s)
+        asked_s = min(retry_after_s or 0.0, self._settings.backoff.retry_after_max_s)
+        notices = self._failed(now_s, message, reason, self._delay_s(draw, retry_after_s), draw, wall_s, asked_s)
+        if asked_s:
+            self._availability.asked(now_s + asked_s)
+        return notices
 
     def stand_back(
         self, now_s: float, draw: float, message: str, reason: str, wall_s: float | None = None
@@ -73,6 +77,8 @@ class Setbacks:
     def pause(self, now_s: float, draw: float, retry_after_s: float | None) -> None:
         """It took something, and wants to be left alone for a while before it gets the rest."""
         self._availability.pause(now_s + self._delay_s(draw, retry_after_s))
+        if retry_after_s:
+            self._availability.asked(now_s + min(retry_after_s, self._settings.backoff.retry_after_max_s))
 
     def wait_expired(self, now_s: float, wall_s: float | None) -> list[Notice]:
         """Somebody waited as long as anybody may, in vain."""

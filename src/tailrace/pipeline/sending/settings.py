@@ -47,4 +47,4 @@ class SenderSettings:
         self.attempt_timeout_s = attempt_timeout_s
         self.slow_retry_s = slow_retry_s  # after refused credentials or a request that cannot be built
         self.backoff = backoff or Backoff()
-        self.closing_backoff = closing_backoff or Backoff(base_s=0.05, max_s=0.25, retry_after_max_s=0.5)
+        self.closing_backoff = closing_backoff or Backoff(base_s=0.05, max_s=0.25)

@@ -169,6 +169,7 @@ class Wait:
             return []
         if self._goal.forgives_silence and self._is_written and of.sender.availability.is_up:
             patience.leave_unproven()
+            of.sender.note_silence()
             return []
         patience.is_unproven = False
         return of.sender.wait_expired(of.clock.monotonic_s(), of.clock.wall_s())

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support.pipeline_fakes import FakeLimits
 from tailrace.pipeline.ledger import Ledger, LedgerRow
-from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, POISONED, REJECTED, RETRY, SPLIT, Outcome
+from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, PARTIAL, POISONED, REJECTED, RETRY, SPLIT, Outcome
 from tailrace.pipeline.sending.batcher import Entry
 from tailrace.pipeline.sending.notices import Notice
 from tailrace.pipeline.sending.retry import Backoff
@@ -252,14 +253,64 @@ def test_closing_forgets_pauses_and_ends_when_nothing_is_left() -> None:
     sender, _ = a_sender()
     offer(sender, 1, 1)
     sender.flush()
-    sender.replied(Outcome(RETRY, retry_after_s=200.0), 0.0, 0.0)
-    sender.close()
+    for _ in range(9):
+        sender.not_connected("refused", 0.0, 1.0)  # the breaker's pause is long by now
+    sender.close(until_s=2.0)
     assert due(sender, 1.0) == [1]
-    sender.replied(Outcome(RETRY, retry_after_s=200.0), 1.0, 0.0)
-    assert sender.next_step(1.0).until_s == 1.5  # the end is near: what it asks for is honoured within that
+    sender.replied(Outcome(RETRY), 1.0, 1.0)
+    assert sender.next_step(1.0).until_s == 1.25
     assert due(sender, 1.5) == [1]
     sender.replied(Outcome(DELIVERED), 1.5, 0.0)
     assert sender.next_step(1.5).finished
+
+
+def test_closing_leaves_a_destination_alone_for_as_long_as_it_asked_for() -> None:
+    sender, row = a_sender()
+    offer(sender, 1, 1)
+    sender.flush()
+    sender.replied(Outcome(RETRY, "429", retry_after_s=7.0), 0.0, 0.0)
+    sender.close(until_s=60.0)
+    assert sender.next_step(1.0).until_s == 7.0
+    assert due(sender, 7.0) == [1]
+    sender.replied(Outcome(RETRY, "429", retry_after_s=40.0), 7.0, 0.0)
+    assert sender.next_step(46.9).until_s == 47.0
+    assert due(sender, 47.0) == [1]
+    sender.replied(Outcome(DELIVERED), 47.0, 0.0)
+    assert sender.next_step(47.0).finished
+    assert row.snapshot().delivered == 1
+
+
+@pytest.mark.parametrize("asks_while_closing", [False, True])
+@pytest.mark.parametrize(
+    "outcome", [Outcome(RETRY, "429", retry_after_s=60.0), Outcome(PARTIAL, "429", 60.0, refused=[0], again=[1])]
+)
+def test_closing_waits_for_no_time_that_comes_after_the_end(asks_while_closing: bool, outcome: Outcome) -> None:
+    sender, row = a_sender()
+    offer(sender, 1, 2)
+    sender.flush()
+    if asks_while_closing:
+        sender.close(until_s=2.0)
+    assert due(sender, 0.0) == [1, 2]
+    sender.replied(outcome, 0.0, 0.0)
+    sender.close(until_s=2.0)
+    assert sender.next_step(0.0).finished
+    assert sender.next_express().finished
+    sender.abandon()
+    counts = row.snapshot()
+    assert (counts.held, sum(counts.dropped.values()) + counts.rejected) == (0, 2)
+
+
+def test_what_another_connection_has_on_its_way_is_seen_to_its_end() -> None:
+    sender, _ = a_sender(FakeLimits(max_records=1))
+    offer(sender, 1, 2)
+    sender.make_haste(True)
+    first = sender.next_step(0.0).sealed
+    second = sender.next_express().sealed
+    sender.close(until_s=2.0)
+    sender.replied(Outcome(RETRY, "429", retry_after_s=60.0), 0.0, 0.0, first)
+    assert not sender.next_step(0.0).finished
+    sender.replied(Outcome(DELIVERED), 0.1, 0.0, second)
+    assert due(sender, 0.1) == [1]  # it takes records again
 
 
 def test_closing_gives_up_at_once_where_trying_again_cannot_help() -> None:

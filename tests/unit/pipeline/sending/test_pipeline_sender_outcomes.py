@@ -136,6 +136,30 @@ def test_the_first_reset_of_a_kept_connection_is_repeated_at_once_and_is_no_fail
     assert row.snapshot().resent_unconfirmed == 2
 
 
+def test_each_of_two_batches_on_kept_connections_that_died_is_repeated_for_free() -> None:
+    sender, _ = a_sender(2, limits=FakeLimits(max_records=1))
+    sender.make_haste(True)
+    first = next_batch(sender)
+    second = sender.next_express().sealed
+    assert second is not None
+    assert sender.no_reply("reset", 0.0, 0.9, first, is_stale=True) == []
+    assert sender.no_reply("reset", 0.0, 0.9, second, is_stale=True) == []
+    assert sender.availability.is_up
+    assert next_batch(sender) is first
+    sender.replied(Outcome(DELIVERED), 0.0, 0.0, first)
+    assert [n.level for n in sender.no_reply("reset", 0.0, 0.9, next_batch(sender), is_stale=True)] == ["warn"]
+
+
+def test_a_fault_counts_a_repetition_where_the_request_may_have_left_and_only_there() -> None:
+    for was_built, counted in ((True, 4), (False, 0)):
+        sender, row = a_sender(2, idempotent=False)
+        sender.broke("fault", 0.0, 0.0, next_batch(sender), was_built=was_built)
+        assert row.snapshot().resent_unconfirmed == 0
+        sender.broke("fault", 40.0, 0.0, next_batch(sender, 40.0), was_built=was_built)
+        sender.replied(Outcome(DELIVERED), 80.0, 0.0, next_batch(sender, 80.0))
+        assert row.snapshot().resent_unconfirmed == counted
+
+
 def test_a_second_connection_has_work_only_while_somebody_waits_for_a_wire_that_is_taken() -> None:
     sender, _ = a_sender(4, limits=FakeLimits(max_records=2))
     assert sender.next_express().sealed is None
