@@ -23,7 +23,6 @@ INTERPRETERS_OWN = {"__main__"}
 
 # With built-in modules, the client and itself: no more than that stands between the launcher and Next.
 AT_NEXT = {
-    "__future__",
     "_socket",
     "tailrace",
     "tailrace.agent",
@@ -127,7 +126,7 @@ def s3() -> Iterator[MotoS3]:
 
 
 def of_the_standard_library(modules: set[str]) -> set[str]:
-    return {name for name in modules if not name.startswith("tailrace")} - {"__future__", "_socket"}
+    return {name for name in modules if not name.startswith("tailrace")} - {"_socket"}
 
 
 def test_at_next_nothing_is_loaded_but_sockets_and_the_fast_start(api: FakeLambdaApi, tmp_path: Path) -> None:

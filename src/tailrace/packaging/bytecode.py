@@ -6,8 +6,8 @@ files are of the unchecked-hash kind (PEP 552). Names in them are those of the p
 so that nothing of the machine that built it stands in them.
 
 What is loaded is memory of the function's and time of its start. So all is left out that nobody asks for there:
-docstrings, asserts, annotations, what only type checkers import, and the tables of lines and columns, because the
-agent never writes a traceback: it could hold a secret.
+docstrings, asserts, annotations with the import that puts them off, what only type checkers import, and the tables of
+lines and columns and the full names of functions, because the agent never writes a traceback: it could hold a secret.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ class WithoutTypes(ast.NodeTransformer):
             return ast.copy_location(ast.Pass(), node)
         return self.generic_visit(node)
 
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        """Nothing of the future is in use but the way annotations are read."""
+        is_about_annotations = node.module == "__future__" and [one.name for one in node.names] == ["annotations"]
+        return ast.copy_location(ast.Pass(), node) if is_about_annotations else node
+
     def _definition(self, node: Definition) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
@@ -60,13 +65,14 @@ def compiled(source: bytes, seen_as: str) -> bytes:
     tree = WithoutTypes().visit(ast.parse(source, seen_as))
     code = compile(tree, seen_as, "exec", dont_inherit=True, optimize=2)
     digest = importlib.util.source_hash(source)
-    return importlib.util.MAGIC_NUMBER + UNCHECKED_HASH + digest + marshal.dumps(without_lines(code))
+    return importlib.util.MAGIC_NUMBER + UNCHECKED_HASH + digest + marshal.dumps(without_traces(code))
 
 
-def without_lines(code: CodeType) -> CodeType:
-    """`code` and all code inside it, without the table that tells which line is which."""
-    constants = tuple(without_lines(value) if isinstance(value, CodeType) else value for value in code.co_consts)
-    return code.replace(co_consts=constants, co_linetable=b"")
+def without_traces(code: CodeType) -> CodeType:
+    """`code` and all code inside it, without what only tracebacks show: which line is which, and where a function is
+    defined."""
+    constants = tuple(without_traces(value) if isinstance(value, CodeType) else value for value in code.co_consts)
+    return code.replace(co_consts=constants, co_linetable=b"", co_qualname=code.co_name)
 
 
 def compile_folder(sources: str, target: str, seen_as: str) -> None:

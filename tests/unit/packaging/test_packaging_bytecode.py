@@ -77,6 +77,24 @@ def test_docstrings_asserts_and_lines_are_left_out() -> None:
     assert [code.co_linetable for code in all_code(code_of(source))] == [b""] * len(list(all_code(code_of(source))))
 
 
+def test_what_only_tracebacks_show_and_what_only_annotations_need_is_left_out() -> None:
+    source = (
+        "from __future__ import annotations\n"
+        "class Box:\n"
+        "    def put(self, one: Unknown) -> Unknown:\n"
+        "        return [lambda: one]\n"
+    )
+    names = run(source)
+    assert names["Box"]().put(3)[0]() == 3
+    assert "annotations" not in names
+    assert (names["Box"].__qualname__, names["Box"].put.__qualname__) == ("Box", "put")
+    assert {code.co_qualname for code in all_code(code_of(source))} == {"<module>", "Box", "put", "<lambda>"}
+
+
+def test_other_imports_of_the_future_stay() -> None:
+    assert "barry_as_FLUFL" in run("from __future__ import barry_as_FLUFL\n")
+
+
 def test_an_exception_is_raised_and_caught_as_ever() -> None:
     names = run(
         "def fail():\n"

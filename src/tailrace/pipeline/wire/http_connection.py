@@ -7,7 +7,8 @@ from posix import strerror
 from tailrace.errors import ConnectError, NoReplyError
 from tailrace.pipeline.messages import Reply
 from tailrace.pipeline.times import MIN_TIMEOUT_S
-from tailrace.pipeline.wire.http1 import EndlessBody, MalformedMessageError, parse_head, reply_body, split_head
+from tailrace.pipeline.wire.http1 import MalformedMessageError, parse_head, split_head
+from tailrace.pipeline.wire.http1_bodies import EndlessBody, reply_body
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

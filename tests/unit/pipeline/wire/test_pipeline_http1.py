@@ -9,15 +9,13 @@ from hypothesis import strategies as st
 
 from tailrace.pipeline.wire.http1 import (
     MAX_HEAD_BYTES,
-    ChunkedBody,
-    EndlessBody,
     MalformedMessageError,
     SizedBody,
     parse_head,
-    reply_body,
     request_body,
     split_head,
 )
+from tailrace.pipeline.wire.http1_bodies import ChunkedBody, EndlessBody, reply_body
 
 
 def chunked(pieces: list[bytes], extension: str = "", trailer: bytes = b"") -> bytes:
