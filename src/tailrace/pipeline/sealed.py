@@ -164,13 +164,14 @@ class Sealed:
 
 
 class Trials:
-    """How the halves of one batch have fared: refused requests since something of it was taken; all requests, and when
-    the first and the last of them began (seconds since 1970)."""
+    """How the parts of one batch have fared: requests that were refused before anything of it was taken, and whether
+    something was; all requests, and when the first and the last of them began (seconds since 1970)."""
 
-    __slots__ = ("attempts", "first_s", "last_s", "refused")
+    __slots__ = ("attempts", "first_s", "last_s", "refused", "was_taken")
 
     def __init__(self) -> None:
         self.refused = 0
+        self.was_taken = False
         self.attempts = 0
         self.first_s: float | None = None
         self.last_s: float | None = None

@@ -48,9 +48,13 @@ class Outcomes:
             self._refusals = self._make_refusals()
         return self._refusals.replied(sealed, outcome, now_s, draw, wall_s)
 
+    def at_the_end(self) -> list[Notice]:
+        """What is still to be said of what was refused."""
+        return [] if self._refusals is None else self._refusals.at_the_end()
+
     def _delivered(self, sealed: Sealed, now_s: float, wall_s: float | None) -> list[Notice]:
         self._row.deliver(len(sealed), sealed.ages(wall_s) if wall_s is not None else ())
-        sealed.trials.refused = 0
+        sealed.trials.was_taken = True
         self._queue.replace(sealed, ())
         self._said.forget()
         if self._refusals is None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tailrace.pipeline.interfaces import Bury, Limits
+    from tailrace.pipeline.sealed import Trials
     from tailrace.pipeline.spooling.shelf import Shelf
 
 # A batch is a quarter of what may wait at most: while one is on its way the next ones are being filled.
@@ -33,6 +34,7 @@ class SendQueue:
         "_due",
         "_max_bytes",
         "_on_wire",
+        "_preferred",
         "_ready",
         "_sealed",
         "_shelf",
@@ -57,6 +59,7 @@ class SendQueue:
         self._max_bytes = max_bytes
         self._batcher = Batcher(limits, max_bytes // _BATCHES_IN_QUEUE, max_age_s)
         self._ready: list[Sealed | Shelved] = []
+        self._preferred: Sealed | None = None  # goes first, wherever it lies
         self._on_wire: Sealed | None = None  # what the sender's own thread is busy with
         self._sealed = 0  # records that got past the batcher, ever
         self._due = 0  # how many of them were flushed
@@ -144,6 +147,8 @@ class SendQueue:
 
     def _put_away(self, sealed: Sealed, shelved: Shelved) -> None:
         shelved.first = sealed.first
+        if sealed is self._preferred:
+            self._preferred = None
         self._ready[self._index_of(sealed)] = shelved
         self.held_bytes -= sealed.batch.n_bytes
 
@@ -199,6 +204,9 @@ class SendQueue:
     def _waiting(self) -> Sealed | None:
         """Read, if it lies on the shelf."""
         while True:
+            first = self._preferred
+            if first is not None and first is not self._on_wire and not first.is_express:
+                return first
             one = next((one for one in self._ready if one is not self._on_wire and not one.is_express), None)
             if not isinstance(one, Shelved):
                 return one
@@ -226,6 +234,8 @@ class SendQueue:
 
     def replace(self, sealed: Sealed, by: Sequence[Sealed]) -> None:
         """Put `by` where `sealed` stood; what has no place any more has its outcome."""
+        if sealed is self._preferred:
+            self._preferred = None
         index = self._index_of(sealed)
         self._ready[index : index + 1] = by
         if self._shelf is not None and sealed.place is not None:
@@ -235,6 +245,23 @@ class SendQueue:
                 self._shelf.settle(sealed.place, gone)
         self.held_bytes += sum(one.batch.n_bytes for one in by) - sealed.batch.n_bytes
         self.settled += len(sealed) - sum(map(len, by))
+
+    def parts_of(self, trials: Trials) -> list[Sealed]:
+        """What is left of a batch that is being taken apart."""
+        return [one for one in self._ready if isinstance(one, Sealed) and one.trials is trials]
+
+    def try_single(self, trials: Trials) -> None:
+        """The next request is for a single record of that batch, from the middle of its largest part. It stays where it
+        lies: what is waited for is known by its place."""
+        parts = [one for one in self.parts_of(trials) if self._rests(one) and not one.unconfirmed]
+        if not parts:
+            return
+        largest = max(parts, key=len)
+        middle, end = len(largest) // 2, len(largest)
+        self._preferred = largest if end == 1 else largest.part(middle, middle + 1)
+        if end > 1:
+            pieces = [largest.part(begin, stop) for begin, stop in ((0, middle), (middle + 1, end)) if begin < stop]
+            self.replace(largest, [pieces[0], self._preferred, *pieces[1:]])
 
     # -- the end
 

@@ -213,6 +213,9 @@ class Sender(SendQueue):
         self._seal_rest(self._keeps)
         if not self._keeps:
             self._row.drop(self.unseen, ledger.SHUTDOWN)
+        return self._outcomes.at_the_end() + self._left_over()
+
+    def _left_over(self) -> list[Notice]:
         n_records = self.held
         if not n_records:
             return []
@@ -276,8 +279,8 @@ class Sender(SendQueue):
             return None
         return self._first_waiting()
 
-    # -- facts from the network, about a batch that was handed out; by default about the first one. `wall_s` is the
-    # moment by which ages are measured, if they are.
+    # -- facts from the network, about a batch that was handed out; by default about the last one, or the first that
+    # there is. `wall_s` is the moment by which ages are measured, if they are.
 
     def written(self, sealed: Sealed) -> None:
         """All of it is on the wire, and the reply is still to come."""
@@ -358,7 +361,7 @@ class Sender(SendQueue):
         """The batch that a fact is about, no longer on its way. None where it has its outcome already."""
         if self.closed or not self._ready:
             return None
-        one = self._ready[0] if sealed is None else sealed
+        one = (self._on_wire or self._ready[0]) if sealed is None else sealed
         if isinstance(one, Shelved) or not any(other is one for other in self._ready):
             return None
         if one is self._on_wire:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -106,12 +107,14 @@ def test_rejected_records_are_counted_and_spoken_of_once_until_a_delivery() -> N
     assert row.snapshot().rejected_reasons == {"no such field": 3}
 
 
-def isolate(sender: Sender, poison: set[int]) -> int:
+def isolate(sender: Sender, poison: set[int], said: list[Notice] | None = None) -> int:
     """Answer until nothing is due, refusing every batch with a record of `poison` in it; how often was answered."""
     answers = 0
     while (seqs := due(sender, 0.0)) is not None:
         answers += 1
-        sender.replied(Outcome(POISONED if poison & {*seqs} else DELIVERED, "status 400"), 0.0, 0.0)
+        notices = sender.replied(Outcome(POISONED if poison & {*seqs} else DELIVERED, "status 400"), 0.0, 0.0)
+        if said is not None:
+            said += notices
     return answers
 
 
@@ -125,15 +128,81 @@ def test_one_record_that_is_refused_takes_no_other_with_it() -> None:
         assert (counts.delivered, counts.rejected_reasons) == (1000 - len(poison), {"status 400": len(poison)})
 
 
+@pytest.mark.parametrize(
+    ("n", "poison"),
+    [
+        (64, range(1, 21)),
+        (64, range(23, 43)),
+        (64, range(45, 65)),
+        (64, range(1, 65, 2)),
+        (64, range(2, 65)),
+        (900, range(1, 201)),
+        (900, range(401, 601)),
+        (900, range(701, 901)),
+        (900, range(1, 901, 2)),
+        (900, [seq for seq in range(1, 901) if seq % 4]),
+        (20, range(1, 21)),
+    ],
+)
+def test_however_many_records_are_refused_and_wherever_they_lie_no_other_is(n: int, poison: Sequence[int]) -> None:
+    sender, row = a_sender()
+    offer(sender, 1, n)
+    sender.flush()
+    said: list[Notice] = []
+    n_requests = isolate(sender, {*poison}, said)
+    counts = row.snapshot()
+    assert (counts.delivered, counts.rejected_reasons) == (n - len(poison), {"status 400": len(poison)})
+    assert n_requests <= 2 * n
+    assert [one.fields["records"] for one in said] == [len(poison)]
+
+
+def test_after_a_fault_that_seemed_a_general_one_a_batch_is_not_given_up_for_one_record() -> None:
+    sender, row = a_sender()
+    offer(sender, 1, 1000)
+    sender.flush()
+    isolate(sender, {*range(1, 1001)})
+    offer(sender, 1001, 2000)
+    sender.flush()
+    isolate(sender, {1001, 1500, 1999})
+    assert (row.snapshot().delivered, row.snapshot().rejected) == (997, 1003)
+
+
+def test_while_a_single_record_is_tried_first_nothing_before_it_counts_as_settled() -> None:
+    sender, _ = a_sender()
+    offer(sender, 1, 100)
+    sender.flush()
+    while (seqs := due(sender, 0.0)) is not None and seqs[0] < 60:
+        sender.replied(Outcome(POISONED, "status 400"), 0.0, 0.0)
+    assert seqs is not None
+    assert len(seqs) == 1
+    sender.replied(Outcome(DELIVERED), 0.0, 0.0)
+    assert not sender.is_settled(100)
+    isolate(sender, set())
+    assert sender.is_settled(100)
+
+
+def test_the_end_says_how_many_records_were_rejected_where_lines_did_not() -> None:
+    sender, _ = a_sender(FakeLimits(max_records=2))
+    offer(sender, 1, 6)
+    while due(sender, 0.0) is not None:
+        sender.replied(Outcome(REJECTED, "status 404"), 0.0, 0.0)
+    assert [notice.fields["records"] for notice in sender.abandon()] == [6]
+    sender, _ = a_sender(FakeLimits(max_records=2))
+    offer(sender, 1, 2)
+    assert due(sender, 0.0) is not None
+    sender.replied(Outcome(REJECTED, "status 404"), 0.0, 0.0)
+    assert sender.abandon() == []
+
+
 def test_where_everything_is_refused_batches_are_not_taken_apart_for_ever() -> None:
     everything = {*range(1, 4001)}
     sender, row = a_sender()
     offer(sender, 1, 1000)
     sender.flush()
-    assert isolate(sender, everything) < 40
+    assert isolate(sender, everything) == 57
     offer(sender, 1001, 2000)
     sender.flush()
-    assert isolate(sender, everything) == 1
+    assert isolate(sender, everything) == 10
     assert row.snapshot().rejected_reasons == {"status 400": 2000}
     offer(sender, 2001, 2010)
     sender.flush()
