@@ -7,7 +7,7 @@ the records still, sends them again.
 
 from __future__ import annotations
 
-from tailrace.pipeline.ledger import ALL_FULL, CLOSED, INTAKE_FULL
+from tailrace.pipeline.ledger import ALL_FULL, INTAKE_FULL, SHUTDOWN
 from tailrace.pipeline.record_count import record_count
 from tailrace.pipeline.sync import Monitor
 
@@ -189,7 +189,7 @@ class Intake:
         began_s = now_s = self._clock.monotonic_s()
         until_s = began_s + self._hold_budget.left_s(began_s)
         obstacle, is_final = self._obstacle(body)
-        while obstacle is not None and obstacle != CLOSED and now_s < until_s:
+        while obstacle is not None and obstacle != SHUTDOWN and now_s < until_s:
             self._monitor.wait(min(_LOOK_S, until_s - now_s))
             obstacle, is_final = self._obstacle(body)
             now_s = self._clock.monotonic_s()
@@ -200,7 +200,7 @@ class Intake:
     def _obstacle(self, body: Body) -> tuple[str | None, bool]:
         """What stands in its way, and whether that is a reason to refuse it, or only to let it wait a little."""
         if self._closed:
-            return CLOSED, True
+            return SHUTDOWN, True
         if self._bodies and self._waiting_bytes + body.n_bytes > self._max_bytes:
             return INTAKE_FULL, True
         if self._make_room is None or not body.n_bytes:
@@ -213,7 +213,7 @@ class Intake:
         """One line when it begins to refuse and one when that is over."""
         if self._diagnostics is None:
             return
-        if obstacle is not None and obstacle != CLOSED and not refused:
+        if obstacle is not None and obstacle != SHUTDOWN and not refused:
             message = "telemetry is refused for now, and stays with the platform: there is no room for more"
             self._diagnostics("warn", message, reason=obstacle)
         elif obstacle is None and refused:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Why records were dropped. Whoever drops for a new reason adds its word here.
 QUEUE_FULL = "queue_full"
-SHUTDOWN = "shutdown"
+SHUTDOWN = "shutdown"  # the process is about to leave; posts of telemetry are refused for that, too
 NO_DESTINATION = "no_destination"
 BAD_CONFIGURATION = "bad_configuration"  # the destination's URL or settings cannot be used
 UNPARSABLE = "unparsable"  # a remainder of a telemetry body that is not JSON; counted as one record
@@ -46,7 +46,6 @@ NO_DESTINATION_ROW = "none"
 REFUSED_ROW = "refused"  # counts telemetry posts, not records: answered 503, so that the platform sends them again
 INTAKE_FULL = "intake_full"  # the worker is behind
 ALL_FULL = "memory_and_spool_full"  # of every destination
-CLOSED = "shutdown"  # the process is about to leave
 PLATFORM_ROW = "platform"  # counts records that never came here: the platform says that it dropped them
 LOGS_DROPPED = "logs_dropped"
 

@@ -109,7 +109,7 @@ class Refusals:
         if len(sealed) > 1:
             self._queue.replace(sealed, sealed.halves())
             return self._setbacks.answered(now_s)
-        shorter = self._cutting.halved(sealed, self._undeliverable.is_buried)
+        shorter = self._cutting.halved(sealed, self._undeliverable.buries)
         if shorter is None:
             whole_bytes = sealed.cut.whole_bytes if sealed.cut is not None else sealed.batch.n_bytes
             details = {"recordBytes": whole_bytes, "refusedBytes": sealed.batch.n_bytes}

@@ -209,8 +209,11 @@ class SendQueue:
                 return first
             one = next((one for one in self._ready if one is not self._on_wire and not one.is_express), None)
             if not isinstance(one, Shelved):
-                return one
+                break
             self._read(one)
+        if self._shelf is not None:
+            self._shelf.tell_lost()
+        return one
 
     def _read(self, shelved: Shelved) -> None:
         """Put what lies on the shelf in its place. What is lost there is booked there."""
@@ -290,8 +293,10 @@ class SendQueue:
     def _first_of_remains(self) -> Sealed | None:
         """Read, if it lies on the shelf; None where it is not there any more."""
         if self._ready and isinstance(self._ready[0], Shelved):
+            assert self._shelf is not None
             n = len(self._ready)
             self._read(self._ready[0])
+            self._shelf.tell_lost()
             if len(self._ready) < n:
                 return None
         one = self._ready[0] if self._ready else None

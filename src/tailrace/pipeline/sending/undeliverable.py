@@ -31,7 +31,7 @@ class Undeliverable:
         self._said = said
 
     @property
-    def is_buried(self) -> bool:
+    def buries(self) -> bool:
         """Whether there are dead letters."""
         return self._bury is not None
 

@@ -57,6 +57,7 @@ class Shelf:
         "_clock",
         "_diagnostics",
         "_failure",
+        "_lost",
         "_max_age_s",
         "_max_bytes",
         "_opened",
@@ -85,6 +86,7 @@ class Shelf:
         self.bury: Bury | None = None  # takes what became too old, and books it
         self._retry_s: float | None = None
         self._failure = ledger.QUEUE_FULL
+        self._lost: dict[str, int] = {}  # records by why they were lost, as far as nothing was said of it
 
     @property
     def refusal(self) -> str:
@@ -119,7 +121,8 @@ class Shelf:
         return Shelved(sealed.place, sealed.places, sealed.since_ms, sealed.first)
 
     def take(self, shelved: Shelved) -> Sealed | None:
-        """Read a batch. What of it is not there any more, or too old, is dropped; None where nothing is left.
+        """Read a batch. What of it is not there any more, or too old, is dropped; None where nothing is left. Who has
+        taken what there was to take calls `tell_lost`.
 
         It goes on lying there until `settle`: whoever takes it may be killed.
         """
@@ -194,9 +197,14 @@ class Shelf:
     def _lose(self, shelved: Shelved, places: Sequence[int], reason: str, why: str) -> None:
         self._row.drop(len(places), reason)
         self.settle(shelved.place, places)
-        self._diagnostics(
-            "error", "records in the spool are lost", destination=self._row.name, records=len(places), reason=why
-        )
+        self._lost[why] = self._lost.get(why, 0) + len(places)
+
+    def tell_lost(self) -> None:
+        """Say what was lost since the last time. What lies side by side is mostly lost together, and is one line."""
+        lost, self._lost = self._lost, {}
+        for why, n in lost.items():
+            name = self._row.name
+            self._diagnostics("error", "records in the spool are lost", destination=name, records=n, reason=why)
 
     def _complain(self, message: str, error: OSError) -> None:
         self._diagnostics("warn", message, destination=self._row.name, reason=error.strerror or str(error))

@@ -171,6 +171,8 @@ def test_what_is_too_old_is_not_delivered(tmp_path: Path, clock: ManualClock) ->
 
     assert arrived == []
     assert second.row.snapshot().dropped == {"spool_expired": 6}
+    ((level, _, fields),) = second.told.lines  # many batches, one line
+    assert (level, fields["records"]) == ("error", 6)
     assert segments(tmp_path) == []
 
 
