@@ -52,6 +52,26 @@ def test_the_first_flush_waits_for_its_reply_and_the_later_ones_only_for_the_wir
         assert sink.records() == ["first", "second"]
 
 
+def test_a_back_end_that_answers_after_the_cap_is_waited_for_once_and_gets_every_last_line_in_time(
+    opt: Path, api: FakeLambdaApi
+) -> None:
+    with GatedSink() as sink, AgentProcess(
+        opt, api.address, to(sink, NEVER_STEADY, {"TAILRACE_END_WAIT_MS": "300"})
+    ) as agent:  # fmt: skip
+        sink.close_gate()
+        for number in (1, 2, 3):
+            invoke(api, number, f"line of {number}")
+            sink.wait_for_record(f"line of {number}")
+        assert sink.answered == 0
+        sink.open_gate()
+        invoke(api, 4, "line of 4")
+        api.shutdown()
+        assert agent.exit_code() == 0
+        (row,) = agent.ledger().values()
+        assert (row["delivered"], row["dropped"], row["resentUnconfirmed"]) == (4, {}, 0)
+    assert agent.messages() == []
+
+
 def test_while_a_reply_is_slow_the_next_lines_are_written_over_a_second_connection(
     opt: Path, api: FakeLambdaApi
 ) -> None:

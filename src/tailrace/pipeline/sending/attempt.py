@@ -29,13 +29,13 @@ class Attempts:
         "_clock",
         "_destination",
         "_monitor",
-        "_patience",
         "_random",
         "_resource",
         "_sender",
         "_tell",
         "_timeout_s",
         "deadline_s",
+        "patience",
     )
 
     def __init__(
@@ -54,7 +54,7 @@ class Attempts:
         self._resource = resource
         self._sender = sender
         self._monitor = monitor
-        self._patience = patience
+        self.patience = patience
         self._clock = clock
         self._random = random
         self._timeout_s = timeout_s
@@ -103,9 +103,9 @@ class Attempts:
         draw = self._random()
         with self._monitor:
             if reply_s is None:
-                self._patience.failed()
+                self.patience.failed()
             else:
-                self._patience.answered(self._clock.monotonic_s(), reply_s)
+                self.patience.answered(self._clock.monotonic_s(), reply_s)
             notices = fact(draw)
             self._monitor.notify_all()
         self._tell(notices)

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     Spawn = Callable[[Callable[[], None]], object]
 
-# Requests on their way to one destination at once, at most.
-MAX_LANES = 4
+# Requests on their way to one destination at once, at most: as many as it takes to write the last lines of invocations
+# that follow each other within a tenth of a second while replies take most of one; and where no reply has come yet.
+MAX_LANES = 8
+MAX_UNPROVEN_LANES = 4
 
 
 class Lane:
@@ -83,7 +85,7 @@ class Lanes:
     def join(self) -> None:
         """Wake the further threads, and start one more where all of them have something to do."""
         sender, n = self._sender, self._n or MAX_LANES
-        if sender.wants_express and n <= 1 + sender.n_express < MAX_LANES and self._express and self._spawn:
+        if sender.wants_express and n <= 1 + sender.n_express < self._most and self._express and self._spawn:
             lane = Lane(self._express())
             self._started(lane, lambda: self._run(lane, lambda _: sender.next_express()))
         self._monitor.notify_all()
@@ -104,8 +106,14 @@ class Lanes:
     @property
     def are_taken(self) -> bool:
         """Whether every thread that there may be has written a request, and waits for its reply."""
-        most = 1 if self._express is None or self._refused else MAX_LANES
+        most = min(self._most, self._n or 1) if self._refused else self._most
         return len(self._busy) >= most and all(one.is_written for one in self._busy)
+
+    @property
+    def _most(self) -> int:
+        if self._express is None:
+            return 1
+        return MAX_UNPROVEN_LANES if self._attempts.patience.is_unproven else MAX_LANES
 
     def thawed(self) -> None:
         """Connections that idled are not trusted any more."""
