@@ -103,17 +103,18 @@ class Fanout:
 
     # -- the intake's side
 
-    def make_room(self, n_bytes: int) -> Room:
-        """What room there is for records of `n_bytes` in all, after what can be put on disk was put there.
+    def make_room(self, n_bytes: int, promised_bytes: int = 0) -> Room:
+        """What room there is for records of `n_bytes` in all, after what can be put on disk was put there, beside
+        those of `promised_bytes` that were told before that there is some, and are still to come.
 
         One destination's lack of it is no reason to refuse what another takes. Where there is none that could take
         anything, everything is lost by name, and room is not what is missing.
         """
         on_duty = self._on_duty()
-        promised = [exporter for exporter in on_duty if exporter.make_room(n_bytes)]
+        promised = [exporter for exporter in on_duty if exporter.make_room(n_bytes, promised_bytes)]
         up = [exporter for exporter in on_duty if exporter.is_up]
         letters = self._dead_letters
-        is_some = bool(promised) or not on_duty or (letters is not None and letters.has_room(n_bytes))
+        is_some = bool(promised) or not on_duty or (letters is not None and letters.has_room(n_bytes + promised_bytes))
         return Room(promised, is_some and (not up or any(one in promised for one in up)), is_some)
 
     def _on_duty(self) -> list[Exporter]:

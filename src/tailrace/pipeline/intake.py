@@ -113,7 +113,7 @@ class Intake:
         max_bytes: int = MAX_BYTES,
         hold_s: float = HOLD_S,
         account: Account | None = None,
-        make_room: Callable[[int], Room] | None = None,
+        make_room: Callable[[int, int], Room] | None = None,
         diagnostics: Diagnostics | None = None,
     ) -> None:
         self._account = account
@@ -205,7 +205,7 @@ class Intake:
             return INTAKE_FULL, True
         if self._make_room is None or not body.n_bytes:
             return None, False
-        room = self._make_room(self._encoded_bytes + body.n_encoded_bytes)
+        room = self._make_room(body.n_encoded_bytes, self._encoded_bytes)
         body.promised = room.promised
         return (None, False) if room.is_enough else (ALL_FULL, not room.is_some)
 

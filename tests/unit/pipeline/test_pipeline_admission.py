@@ -28,7 +28,7 @@ class Door:
 
     def __init__(self, hold_s: float = 0.01) -> None:
         self.says = ROOM
-        self.asked: list[int] = []
+        self.asked: list[tuple[int, int]] = []
         self.asked_again = threading.Event()
         self.ledger, self.told = Ledger(), Told()
         self.progress = Progress(SystemClock())
@@ -36,8 +36,8 @@ class Door:
             self.ledger, self.progress, SystemClock(), hold_s=hold_s, make_room=self._room, diagnostics=self.told
         )
 
-    def _room(self, n_bytes: int) -> Room:
-        self.asked.append(n_bytes)
+    def _room(self, n_bytes: int, promised_bytes: int) -> Room:
+        self.asked.append((n_bytes, promised_bytes))
         if len(self.asked) > 1:
             self.asked_again.set()
         return self.says
@@ -62,7 +62,7 @@ def test_what_waits_and_what_is_in_work_must_find_room_too() -> None:
     door.intake.admit(b"x" * 100)
     door.intake.take()  # the first one is with the destinations now
     door.intake.admit(b"x" * 100)
-    assert door.asked == [one, 2 * one, 3 * one, 4 * one, 4 * one]
+    assert door.asked == [(one, 0), (one, one), (one, 2 * one), (one, 3 * one), (one, 3 * one)]
 
 
 def test_an_answer_is_held_until_a_destination_has_room() -> None:
@@ -166,6 +166,14 @@ def test_a_full_destination_has_no_room_whether_it_is_up_or_down() -> None:
     assert words(fanout.make_room(8)) == words(NO_ROOM)
     take_down(rig)
     assert words(fanout.make_room(8)) == words(NO_ROOM)
+
+
+def test_what_was_promised_room_and_is_still_to_come_takes_it() -> None:
+    rig = a_rig(ledger := Ledger())
+    fanout = Fanout([rig.exporter], ledger, rig.clock)
+    assert words(fanout.make_room(1000, promised_bytes=8)) == words(NO_ROOM)
+    assert words(fanout.make_room(16, promised_bytes=16)) == words(ROOM)
+    assert words(fanout.make_room(16, promised_bytes=17)) == words(NO_ROOM)
 
 
 def test_room_at_one_destination_is_room_and_one_that_is_up_comes_first() -> None:

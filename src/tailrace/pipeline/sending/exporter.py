@@ -159,11 +159,11 @@ class Exporter:
                 self._monitor.notify_all()
         self._say(notices)
 
-    def make_room(self, n_bytes: int) -> bool:
-        """Whether there is room in memory for records of `n_bytes` in all, after what can be put on disk was put there.
-        Once it is closed that does not matter any more."""
+    def make_room(self, n_bytes: int, promised_bytes: int = 0) -> bool:
+        """Whether there is room in memory for records of `n_bytes` in all beside what was promised some already, after
+        what can be put on disk was put there. Once it is closed that does not matter any more."""
         with self._monitor:
-            has_room = self._sender.closed or self._sender.make_room(n_bytes)
+            has_room = self._sender.closed or self._sender.make_room(n_bytes, promised_bytes)
             if not has_room:
                 self._monitor.notify_all()
             return has_room

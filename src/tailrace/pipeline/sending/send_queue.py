@@ -96,13 +96,14 @@ class SendQueue:
             first += len(one)
         self._ready[:0] = batches
 
-    def _fits(self, n_bytes: int) -> bool:
-        return not self.held_bytes or self.held_bytes + n_bytes <= self._max_bytes
+    def _fits(self, n_bytes: int, promised_bytes: int = 0) -> bool:
+        waiting_bytes = self.held_bytes + promised_bytes
+        return not waiting_bytes or waiting_bytes + n_bytes <= self._max_bytes
 
-    def make_room(self, n_bytes: int) -> bool:
-        """Whether there is room in memory, after what can be put on the shelf was put there. Where nothing waits there
-        is room for records of any size."""
-        while not self._fits(n_bytes):
+    def make_room(self, n_bytes: int, promised_bytes: int = 0) -> bool:
+        """Whether there is room in memory beside what was promised some already, after what can be put on the shelf was
+        put there. Where nothing waits there is room for records of any size."""
+        while not self._fits(n_bytes, promised_bytes):
             if not self._shelve_newest():
                 self.flush()  # what is held makes room once it is delivered: none of it waits to fill a batch
                 return False
