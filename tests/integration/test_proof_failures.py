@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,12 +110,11 @@ def test_what_a_destination_asks_for_is_waited_for_at_the_end_where_there_is_tim
     sink.turn("unavailable")
     with AgentProcess(opt, api.address, settings(f"http://127.0.0.1:{sink.port}/")) as agent:
         calls(api, 1, 1)
-        assert sink.n_requests == 1
         sink.turn("fine")
         row = ended(agent, api)
 
     assert row["delivered"] == 3
-    assert sink.n_requests == 2
+    assert min(later_s - earlier_s for earlier_s, later_s in pairwise(sink.came_s)) >= 1.0
 
 
 def test_tls_that_cannot_be_trusted_gets_nothing_and_afterwards_everything(

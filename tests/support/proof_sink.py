@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -32,6 +33,7 @@ class ProofSink:
         self.objects: dict[str, bytes] = {}
         self.conflicts: list[str] = []
         self.n_requests = 0
+        self.came_s: list[float] = []  # when each of them did
         self.n_repeated = 0
         self.weather = "fine"
         self.retry_after = "1"
@@ -120,6 +122,7 @@ class ProofSink:
 
     def mood(self) -> str:
         self.n_requests += 1
+        self.came_s.append(time.monotonic())
         return self._dice.choice(_CHANGES) if self.weather == "changing" else self.weather
 
     def tls(self) -> ssl.SSLContext | None:
