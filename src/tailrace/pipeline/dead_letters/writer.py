@@ -164,7 +164,9 @@ class DeadLetters:
         """Write what there is until `deadline_s` (monotonic). After it nothing is held."""
         self.begin_close(deadline_s)
         with self._monitor:
-            self._monitor.wait_until(lambda: not self._box and not self._sources, self._clock, deadline_s)
+            self._start_thread()
+            if self._is_running:
+                self._monitor.wait_until(lambda: not self._box and not self._sources, self._clock, deadline_s)
             self._closed = True
             sources, self._sources = self._sources, []
         # What is being handed over at this moment is in the box then, or has been dropped.
@@ -180,8 +182,11 @@ class DeadLetters:
 
     def _start_thread(self) -> None:
         if (self._box or self._sources) and not self._is_running and self._spawn is not None:
+            try:
+                self._spawn(self.run)
+            except RuntimeError:
+                return  # none is to be had now: the next letter asks again
             self._is_running = True
-            self._spawn(self.run)
 
     def run(self) -> None:
         """Write letters until closed."""

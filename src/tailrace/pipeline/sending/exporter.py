@@ -174,6 +174,7 @@ class Exporter:
         """Everything offered so far leaves now, full batch or not. Does not wait."""
         with self._monitor:
             self._sender.flush()
+            self._lanes.ask_again()
             self._monitor.notify_all()
 
     def hurry_from(self, moment_s: float | None) -> None:
@@ -288,7 +289,9 @@ class Exporter:
 
     def start(self, spawn: Spawn) -> None:
         """Start the sender thread; `spawn` starts one that runs what it is given, now and when a second is needed."""
-        self._lanes.start(spawn, self.run)
+        if not self._lanes.start(spawn, self.run):
+            message = "no thread is to be had for the destination now; its records are kept, the next flush asks again"
+            self._diagnostics("error", message, destination=self.name)
 
     def run(self) -> None:
         """Send until closed."""

@@ -51,6 +51,7 @@ class Lanes:
         "_sender",
         "_spawn",
         "_thaws",
+        "_to_run",
     )
 
     def __init__(
@@ -72,15 +73,23 @@ class Lanes:
         self._n: int | None = None  # threads that send; None before the first of them
         self._busy: list[Sealed] = []  # what they have on its way
         self._refused = False  # the last thread that was asked for was not to be had
+        self._to_run: Callable[[], None] | None = None  # by the first thread, until that is there
         self._thaws = 0
 
-    def start(self, spawn: Spawn, run: Callable[[], None]) -> None:
+    def start(self, spawn: Spawn, run: Callable[[], None]) -> bool:
         """Start the first thread; `spawn` starts one that runs what it is given, now and when further ones are needed.
-        Where none is to be had nothing is sent, and the end is not kept waiting."""
+        Where none is to be had (False) nothing is sent until `ask_again`, and the end is not kept waiting."""
         with self._monitor:
             self._spawn = spawn
-            if not self._started(self._first, run):
-                self._n = self._n or 0
+            self._to_run = run
+            self.ask_again()
+            self._n = self._n or 0
+            return self._to_run is None
+
+    def ask_again(self) -> None:
+        """The first thread may not have been to be had."""
+        if self._to_run is not None and self._started(self._first, self._to_run):
+            self._to_run = None
 
     def join(self) -> None:
         """Wake the further threads, and start one more where all of them have something to do."""

@@ -32,6 +32,7 @@ class Post:
         self.told = Told()
         self.row = Ledger().open_row("http://logs.example/in")
         self.threads: list[threading.Thread] = []
+        self.are_threads_out = False
         self.letters = DeadLetters(
             self.destination, self.transport, RESOURCE, self.clock, lambda: 0.0, self.told, max_bytes,
             Backoff(0.001, 0.001),
@@ -39,6 +40,8 @@ class Post:
         self.letters.start(self._spawn)
 
     def _spawn(self, run: object) -> None:
+        if self.are_threads_out:
+            raise RuntimeError("can't start new thread")
         thread = threading.Thread(target=run)  # type: ignore[arg-type]  # what it is given runs without arguments
         self.threads.append(thread)
         thread.start()
@@ -66,6 +69,26 @@ def test_without_a_letter_there_is_no_thread() -> None:
     post.close()
     assert post.threads == []
     assert post.transport.sent == []
+
+
+def test_where_no_thread_is_to_be_had_the_next_letter_asks_again() -> None:
+    post = Post()
+    post.are_threads_out = True
+    post.take(1, 1)
+    post.are_threads_out = False
+    post.take(2, 2)
+    post.close()
+    assert (len(post.threads), post.row.snapshot().dead_lettered) == (1, 2)
+
+
+def test_where_no_thread_is_ever_to_be_had_the_end_does_not_wait_for_one() -> None:
+    post = Post()
+    post.are_threads_out = True
+    post.take(1, 1)
+    began_s = post.clock.monotonic_s()
+    post.close()
+    assert post.clock.monotonic_s() - began_s < LIMIT_S  # it had all of that to wait
+    assert post.row.snapshot().dropped == {"rejected, dead_letter_shutdown": 1}
 
 
 def test_letters_of_one_burst_share_a_request_and_are_booked_when_it_is_taken() -> None:

@@ -170,6 +170,19 @@ def test_without_a_single_thread_the_end_does_not_wait_for_one() -> None:
     assert rig.counts().dropped == {"shutdown": 1}
 
 
+def test_the_next_flush_asks_again_for_the_first_thread() -> None:
+    world = World("one")
+    (rig,) = world.rigs.values()
+    world.threads.are_out = True
+    with world.running():
+        assert [(level, fields["destination"]) for level, _, fields in rig.told.lines] == [("error", "one")]
+        world.offer()
+        world.threads.are_out = False
+        assert world.flush()
+        assert rig.counts().delivered == 2
+        assert len(world.threads.started) == 1
+
+
 def test_who_has_everything_on_its_wire_and_answers_after_the_cap_is_not_down() -> None:
     world = World("slow")
     (rig,) = world.rigs.values()
