@@ -16,6 +16,7 @@ from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.sending.exporter import Exporter
 from tailrace.pipeline.sending.retry import Backoff
 from tailrace.pipeline.sending.settings import SenderSettings
+from tailrace.pipeline.surroundings import Surroundings
 from tailrace.pipeline.wire.local_transport import StreamTransport
 
 N = 20_000
@@ -30,10 +31,7 @@ def test_every_line_comes_once_through_a_pipe_that_is_full_again_and_again() -> 
         StdoutDestination("stdout:"),
         cast(Transport, StreamTransport(writing)),
         row,
-        RESOURCE,
-        clock,
-        lambda: 0.5,
-        told,
+        Surroundings(RESOURCE, clock, lambda: 0.5, told),
         settings,
     )
     exporter.offer([record(seq, f'{{"record":"line {seq}"}}') for seq in range(1, N + 1)])

@@ -27,6 +27,7 @@ from tailrace.pipeline.messages import (
 )
 from tailrace.pipeline.sending.exporter import Exporter
 from tailrace.pipeline.sending.settings import SenderSettings
+from tailrace.pipeline.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from tailrace.clock import Clock
@@ -152,9 +153,8 @@ class Rig:
         self.clock = clock or ManualClock()
         self.told = Told()
         self.row = self.ledger.open_row(self.destination.name)
-        self.exporter = kind(
-            self.destination, self.transport, self.row, RESOURCE, self.clock, draw, self.told, settings, express
-        )
+        self.surroundings = Surroundings(RESOURCE, self.clock, draw, self.told)
+        self.exporter = kind(self.destination, self.transport, self.row, self.surroundings, settings, express)
 
     def offer(self, first: int, last: int) -> None:
         for seq in range(first, last + 1):

@@ -38,6 +38,21 @@ THAW_GAP_S = 30.0
 CONNECTIONS_END_S = 0.05
 
 
+class Pipeline:
+    """Where records are between the listener and their destinations, and what counts them."""
+
+    __slots__ = ("account", "fanout", "intake", "ledger", "progress")
+
+    def __init__(
+        self, intake: Intake, fanout: Fanout, progress: Progress, ledger: Ledger, account: Account | None = None
+    ) -> None:
+        self.intake = intake
+        self.fanout = fanout
+        self.progress = progress
+        self.ledger = ledger
+        self.account = account
+
+
 class App:
     """Everything behind the fast start. `handle_event` belongs to the main thread, `receive` to the second one.
 
@@ -63,24 +78,20 @@ class App:
         self,
         lifecycle: Lifecycle,
         listener: TelemetryListener | None,
-        intake: Intake,
-        fanout: Fanout,
-        progress: Progress,
-        ledger: Ledger,
+        pipeline: Pipeline,
         clock: Clock,
         diagnostics: Diagnostics,
         thawed: Callable[[], None] | None = None,
-        account: Account | None = None,
         export: LedgerExport | None = None,
     ) -> None:
         self._export = export
-        self._account = account
+        self._account = pipeline.account
         self._lifecycle = lifecycle
         self._listener = listener
-        self._intake = intake
-        self._fanout = fanout
-        self._progress = progress
-        self._ledger = ledger
+        self._intake = pipeline.intake
+        self._fanout = pipeline.fanout
+        self._progress = pipeline.progress
+        self._ledger = pipeline.ledger
         self._clock = clock
         self._diagnostics = diagnostics
         self._thawed = thawed

@@ -6,28 +6,23 @@ import gc
 import posix
 import sys
 
-from tailrace.agent.app import App
-from tailrace.agent.dead_lettering import open_dead_letters
+from tailrace.agent.app import App, Pipeline
+from tailrace.agent.delivering import build_fanout
 from tailrace.agent.diagnostics import Diagnostics
 from tailrace.agent.lifecycle import Lifecycle
 from tailrace.agent.output import LineOutput
-from tailrace.agent.routing import masker_of, queue_limits, routes_of
 from tailrace.agent.spooling import open_spooling
 from tailrace.agent.threads import Threads
 from tailrace.clock import SystemClock
 from tailrace.config.places import read_config
 from tailrace.config.settings import load_settings
-from tailrace.destinations.registry import build_destinations
 from tailrace.model.resource import Resource
-from tailrace.pipeline.fanout import Fanout
 from tailrace.pipeline.flush import FlushSettings, flush_policy
 from tailrace.pipeline.intake import Intake
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.progress import Progress
-from tailrace.pipeline.sending.exporter import Exporter
-from tailrace.pipeline.sending.settings import SenderSettings
+from tailrace.pipeline.surroundings import Surroundings
 from tailrace.pipeline.wire.local_transport import write_standard_output
-from tailrace.pipeline.wire.transport import CompositeTransport
 from tailrace.processors.attribute import Attributor
 from tailrace.processors.worker import Worker
 from tailrace.protocol.jsontext import loads
@@ -39,12 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tailrace.agent.ledger_export import LedgerExport
-    from tailrace.agent.spooling import Spooling
     from tailrace.clock import Clock
     from tailrace.config.settings import Settings
-    from tailrace.destinations.registry import Built
-    from tailrace.pipeline.interfaces import Destination, Transport
+    from tailrace.pipeline.fanout import Fanout
+    from tailrace.pipeline.interfaces import Diagnostics as Say
+    from tailrace.processors.mask import Masker
 
+INITIALIZATION = "AWS_LAMBDA_INITIALIZATION_TYPE"
 SNAP_START = "snap-start"
 # How long a thread computes before it lets another run (the default is 5 ms). While the worker decodes, the listener
 # has an answer to give and the senders a request to write: both are short, and somebody waits for them.
@@ -65,42 +61,53 @@ def build_app(register_reply: bytes, telemetry: bool, listener: _socket.socket |
     clock = SystemClock()
     output = LineOutput(write_standard_output, clock)
     diagnostics = Diagnostics(output.put, clock, output.put_last)
-    threads = Threads(diagnostics)
     settings = load_settings(environ, read_config(environ))
     for problem in settings.problems:
         if problem.setting not in SAID_AT_START:
             diagnostics("warn", str(problem))
     resource = resource_of(register_reply, environ)
-    ledger = Ledger()
-    spooling = open_spooling(environ, settings, resource, ledger, clock, diagnostics)
-    fanout = build_fanout(environ, settings, resource, ledger, clock, diagnostics, spooling)
-    spooling.go_on(ledger, fanout.exporters)
-    progress = Progress(clock)
-    intake = Intake(
-        ledger, progress, clock, account=spooling.account, make_room=fanout.make_room, diagnostics=diagnostics
-    )
-    initialization = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "")
-    attributor = Attributor(initialization=initialization)
-    masker = masker_of(settings, diagnostics)
-    worker = Worker(
-        intake, fanout, ledger, attributor, progress, settings.all_types, diagnostics, spooling.account, masker
-    )
-    fanout.start(threads.keep_running)
-    threads.keep_running(worker.run)
-    export = ledger_export(settings.ledger, ledger, fanout, resource, clock, output.put)
+    threads = Threads(diagnostics)
+    pipeline = build_pipeline(environ, settings, Surroundings(resource, clock, draw, diagnostics), threads)
+    fanout = pipeline.fanout
+    is_copied = environ.get(INITIALIZATION) == SNAP_START
     return App(
         lifecycle=Lifecycle(flush_policy(settings.flush.policy, flush_settings(settings)), telemetry),
-        listener=TelemetryListener(listener, intake, threads.spawn) if listener is not None else None,
-        intake=intake,
-        fanout=fanout,
-        progress=progress,
-        ledger=ledger,
+        listener=TelemetryListener(listener, pipeline.intake, threads.spawn) if listener is not None else None,
+        pipeline=pipeline,
         clock=clock,
         diagnostics=diagnostics,
-        thawed=(lambda: _renew(resource, fanout)) if initialization == SNAP_START else None,
-        account=spooling.account,
-        export=export,
+        thawed=(lambda: _renew(resource, fanout)) if is_copied else None,
+        export=ledger_export(settings.ledger, pipeline.ledger, fanout, resource, clock, output.put),
     )
+
+
+def build_pipeline(
+    environ: Mapping[str, str], settings: Settings, surroundings: Surroundings, threads: Threads
+) -> Pipeline:
+    """From the intake to the destinations, with its threads running."""
+    clock, diagnostics = surroundings.clock, surroundings.diagnostics
+    ledger = Ledger()
+    spooling = open_spooling(environ, settings, ledger, surroundings)
+    account = spooling.account
+    fanout = build_fanout(environ, settings, ledger, surroundings, spooling)
+    spooling.go_on(ledger, fanout.exporters)
+    progress = Progress(clock)
+    intake = Intake(ledger, progress, clock, account=account, make_room=fanout.make_room, diagnostics=diagnostics)
+    attributor = Attributor(initialization=environ.get(INITIALIZATION, ""))
+    masker = _masker(settings, diagnostics)
+    worker = Worker(intake, fanout, ledger, attributor, progress, settings.all_types, diagnostics, account, masker)
+    fanout.start(threads.keep_running)
+    threads.keep_running(worker.run)
+    return Pipeline(intake, fanout, progress, ledger, account)
+
+
+def _masker(settings: Settings, diagnostics: Say) -> Masker | None:
+    """Its code loads only where anybody asks for masks."""
+    if not settings.mask_specs and not settings.masks_unknown:
+        return None
+    from tailrace.agent.routing import masker_of
+
+    return masker_of(settings, diagnostics)
 
 
 def ledger_export(
@@ -119,64 +126,6 @@ def ledger_export(
     return LedgerExport(words, ledger, fanout, resource, clock, write)
 
 
-def build_fanout(
-    environ: Mapping[str, str],
-    settings: Settings,
-    resource: Resource,
-    ledger: Ledger,
-    clock: Clock,
-    diagnostics: Diagnostics,
-    spooling: Spooling | None = None,
-    transport: Callable[[Destination], Transport] | None = None,
-) -> Fanout:
-    """Every destination that can be built, each with its queue and transport. The others are said once, and count
-    what they miss in rows named for the setting that is wrong. `transport` replaces the network."""
-    built = build_destinations(environ, settings)
-    for warning in built.warnings:
-        diagnostics("warn", warning)
-    for problem in built.problems:
-        diagnostics("error", f"{problem}; nothing is delivered there")
-    for fault in built.faults:
-        diagnostics("warn", str(fault))
-    if not built.destinations and not built.problems:
-        diagnostics(
-            "warn",
-            "no destination is configured: set TAILRACE_DESTINATIONS or S3_BUCKET_NAME; every record is dropped",
-        )
-    note = spooling.account.note if spooling is not None and spooling.account is not None else None
-    rows = [(destination, ledger.open_row(destination.name)) for destination in built.destinations]
-    dead_letters = None
-    if transport is None:
-        dead_letters = open_dead_letters(environ, settings, resource, clock, draw, diagnostics, note)
-    exporters = [
-        Exporter(
-            destination,
-            CompositeTransport(clock, environ) if transport is None else transport(destination),
-            row,
-            resource,
-            clock,
-            draw,
-            diagnostics,
-            sender_settings(settings, limit),
-            (lambda: CompositeTransport(clock, environ)) if transport is None else None,
-            spooling.shelf(row) if spooling is not None else None,
-            note,
-            dead_letters.of(row, destination.name, _n_alike(destination, built)) if dead_letters is not None else None,
-        )
-        for (destination, row), limit in zip(rows, queue_limits(built.specs, settings), strict=True)
-    ]
-    unusable = [ledger.open_row(problem.setting) for problem in built.problems]
-    routes = routes_of(built.specs, settings, diagnostics)
-    return Fanout(exporters, ledger, clock, unusable, dead_letters=dead_letters, routes=routes)
-
-
-def _n_alike(destination: Destination, built: Built) -> int:
-    """How many destinations have its URL but for their secrets."""
-    from tailrace.pipeline.dead_letters.envelope import count_alike
-
-    return count_alike(destination.name, [one.name for one in built.destinations])
-
-
 def flush_settings(settings: Settings) -> FlushSettings:
     return FlushSettings(
         end_wait_ms=settings.end_wait_ms,
@@ -188,20 +137,6 @@ def flush_settings(settings: Settings) -> FlushSettings:
         steady_after=settings.steady_after,
         **({} if settings.flush.interval_ms is None else {"interval_ms": settings.flush.interval_ms}),
     )
-
-
-def sender_settings(settings: Settings, queue_max_bytes: int) -> SenderSettings:
-    return SenderSettings(
-        queue_max_bytes=queue_max_bytes,
-        batch_max_age_s=batch_max_age_s(settings),
-        wait_cap_s=settings.end_wait_ms / 1000,
-    )
-
-
-def batch_max_age_s(settings: Settings) -> float | None:
-    """How long lines may be collected, where the flush strategy says so; else it is each destination's own measure."""
-    interval_ms = settings.flush.interval_ms
-    return None if interval_ms is None else interval_ms / 1000
 
 
 def resource_of(register_reply: bytes, environ: Mapping[str, str]) -> Resource:

@@ -6,20 +6,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tailrace.clock import Clock
     from tailrace.config.settings import Settings
-    from tailrace.model.resource import Resource
     from tailrace.pipeline.dead_letters.writer import DeadLetters
-    from tailrace.pipeline.interfaces import Diagnostics, Random
+    from tailrace.pipeline.surroundings import Surroundings
 
 
 def open_dead_letters(
     environ: Mapping[str, str],
     settings: Settings,
-    resource: Resource,
-    clock: Clock,
-    random: Random,
-    diagnostics: Diagnostics,
+    surroundings: Surroundings,
     note: Callable[[], None] | None = None,
 ) -> DeadLetters | None:
     """None where `TAILRACE_DEAD_LETTER` is not set, or cannot be used in any layer, which is said once. `note` is
@@ -32,9 +27,8 @@ def open_dead_letters(
 
     choice = dead_letters_in_force(settings, environ)
     for problem in choice.problems:
-        diagnostics("error", str(problem))
+        surroundings.diagnostics("error", str(problem))
     if choice.destination is None:
         return None
-    transport = CompositeTransport(clock, environ)
-    max_bytes = settings.queue_max_bytes
-    return DeadLetters(choice.destination, transport, resource, clock, random, diagnostics, max_bytes, note=note)
+    transport = CompositeTransport(surroundings.clock, environ)
+    return DeadLetters(choice.destination, transport, surroundings, settings.queue_max_bytes, note=note)

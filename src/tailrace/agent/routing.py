@@ -76,9 +76,3 @@ def routes_of(specs: Sequence[DestinationSpec], settings: Settings, diagnostics:
         )
         for spec, takes in zip(specs, filters, strict=True)
     ]
-
-
-def queue_limits(specs: Sequence[DestinationSpec], settings: Settings) -> list[int]:
-    """How many bytes may wait for each destination."""
-    own = [spec.table.queue_max_bytes if spec.table is not None else None for spec in specs]
-    return [settings.queue_max_bytes if limit is None else limit for limit in own]

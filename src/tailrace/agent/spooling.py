@@ -15,15 +15,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tailrace.clock import Clock
     from tailrace.config.settings import Settings
-    from tailrace.model.resource import Resource
     from tailrace.pipeline.interfaces import Diagnostics
     from tailrace.pipeline.ledger import Ledger, LedgerRow
     from tailrace.pipeline.sending.exporter import Exporter
     from tailrace.pipeline.spooling.carried_row import CarriedRow
     from tailrace.pipeline.spooling.folder import SpoolFolder
     from tailrace.pipeline.spooling.spool import Spool
+    from tailrace.pipeline.surroundings import Surroundings
 
 COUNTERS = "counters"
 # What tells environments apart beside the storage itself. On Lambda these are the same for all processes of one.
@@ -34,16 +33,12 @@ class Spooling:
     """`account` is None where the folder cannot be used: everything works without, but for what is here. `shelf`
     makes a destination's part; `go_on` gives every row of the ledger what the process before this one left of it."""
 
-    __slots__ = ("_clock", "_diagnostics", "_folder", "_lock", "_resource", "_settings", "_spool", "account", "carried")
+    __slots__ = ("_folder", "_lock", "_settings", "_spool", "_surroundings", "account", "carried")
 
-    def __init__(
-        self, folder: SpoolFolder | None, settings: Settings, resource: Resource, clock: Clock, diagnostics: Diagnostics
-    ) -> None:
+    def __init__(self, folder: SpoolFolder | None, settings: Settings, surroundings: Surroundings) -> None:
         self._folder = folder
         self._settings = settings
-        self._resource = resource
-        self._clock = clock
-        self._diagnostics = diagnostics
+        self._surroundings = surroundings
         self._lock = _thread.allocate_lock()
         self._spool: Spool | None = None
         self.account: Account | None = None
@@ -53,9 +48,9 @@ class Spooling:
         """Where this row's batches may lie."""
         if self._folder is None:
             return None
-        settings = self._settings
+        settings, around = self._settings, self._surroundings
         max_bytes, max_age_s = settings.spool_max_bytes, settings.spool_max_age_s
-        return Shelf(row, self._opened, self._clock, self._diagnostics, max_bytes, max_age_s)
+        return Shelf(row, self._opened, around.clock, around.diagnostics, max_bytes, max_age_s)
 
     def go_on(self, ledger: Ledger, exporters: Sequence[Exporter]) -> None:
         """To be called once, when all rows stand and nothing has come in."""
@@ -87,24 +82,20 @@ class Spooling:
         assert self._folder is not None
         with self._lock:
             if self._spool is None:
-                self._spool = Spool(self._folder, self._resource, self._diagnostics)
+                self._spool = Spool(self._folder, self._surroundings.resource, self._surroundings.diagnostics)
             return self._spool
 
 
 def open_spooling(
-    environ: Mapping[str, str],
-    settings: Settings,
-    resource: Resource,
-    ledger: Ledger,
-    clock: Clock,
-    diagnostics: Diagnostics,
+    environ: Mapping[str, str], settings: Settings, ledger: Ledger, surroundings: Surroundings
 ) -> Spooling:
     """This environment's folder, and what the process before this one left in it. Never raises for a folder."""
+    diagnostics = surroundings.diagnostics
     try:
         folder = open_spool_folder(settings.spool_dir, [environ.get(name, "") for name in _NAMES])
     except SpoolUnusableError as error:
         _complain(diagnostics, settings, str(error))
-        return Spooling(None, settings, resource, clock, diagnostics)
+        return Spooling(None, settings, surroundings)
     try:
         fd = folder.open(COUNTERS, posix.O_RDWR | posix.O_CREAT)
         previous = read_counters(fd)
@@ -112,8 +103,8 @@ def open_spooling(
         # somebody put something else in its place: then nothing here is ours to read or write
         folder.close()
         _complain(diagnostics, settings, f"cannot be used: {COUNTERS}: {error.strerror or error}")
-        return Spooling(None, settings, resource, clock, diagnostics)
-    spooling = Spooling(folder, settings, resource, clock, diagnostics)
+        return Spooling(None, settings, surroundings)
+    spooling = Spooling(folder, settings, surroundings)
     try:
         reserve(fd)
     except OSError as error:

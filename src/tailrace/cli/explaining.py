@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tailrace.agent.assembly import build_fanout, ledger_export, resource_of
+from tailrace.agent.assembly import draw, ledger_export, resource_of
+from tailrace.agent.delivering import build_fanout
 from tailrace.agent.diagnostics import Diagnostics
 from tailrace.agent.routing import masker_of
 from tailrace.cli.agent_view import AgentView
@@ -18,6 +19,7 @@ from tailrace.pipeline.interfaces import Destination, Request
 from tailrace.pipeline.ledger import UNPARSABLE, Ledger
 from tailrace.pipeline.messages import Reply
 from tailrace.pipeline.progress import Progress
+from tailrace.pipeline.surroundings import Surroundings
 from tailrace.processors.attribute import Attributor
 from tailrace.processors.mask import Masker
 from tailrace.processors.own_lines import is_own_line
@@ -99,7 +101,7 @@ class Explainer:
         resource = resource_of(b"{}", view.environ)
         resource.environment_id = ENVIRONMENT_ID
         self._fanout: Fanout = build_fanout(
-            view.environ, view.settings, resource, self._ledger, clock, say, transport=self._wire
+            view.environ, view.settings, self._ledger, Surroundings(resource, clock, draw, say), transport=self._wire
         )
         self._masker = masker_of(view.settings, say)
         self._attributor = _Watched(view.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", ""))

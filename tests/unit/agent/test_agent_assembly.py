@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tailrace.agent.app import App
-from tailrace.agent.assembly import build_fanout, draw, new_environment_id, resource_of
+from tailrace.agent.app import App, Pipeline
+from tailrace.agent.assembly import draw, new_environment_id, resource_of
+from tailrace.agent.delivering import build_fanout
 from tailrace.agent.diagnostics import Diagnostics
 from tailrace.agent.lifecycle import Lifecycle
 from tailrace.agent.threads import Threads
@@ -22,6 +23,11 @@ from tailrace.pipeline.flush import EndPolicy, FlushSettings
 from tailrace.pipeline.intake import Intake
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.progress import Progress
+from tailrace.pipeline.surroundings import Surroundings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tailrace.clock import Clock
 
 ENVIRON = {
     "AWS_LAMBDA_FUNCTION_NAME": "from-environment",
@@ -76,7 +82,8 @@ def test_draws_lie_from_0_up_to_1() -> None:
 def fanout_of(destinations: str, output: Output, ledger: Ledger) -> Fanout:
     environ = {**ENVIRON, "TAILRACE_DESTINATIONS": destinations}
     resource = resource_of(b"{}", environ)
-    return build_fanout(environ, load_settings(environ), resource, ledger, SystemClock(), output.diagnostics)
+    surroundings = Surroundings(resource, SystemClock(), draw, output.diagnostics)
+    return build_fanout(environ, load_settings(environ), ledger, surroundings)
 
 
 def test_each_destination_has_its_row_and_each_bad_one_too(tmp_path: Path) -> None:
@@ -140,22 +147,21 @@ def wait_for(holds: Any, limit_s: float = 10) -> bool:
     return False
 
 
-def app_of(output: Output, **more: Any) -> App:
-    clock, ledger = SystemClock(), Ledger()
-    progress = Progress(clock)
+def app_of(output: Output, pipeline: Pipeline | None = None, clock: Clock | None = None, **more: Any) -> App:
+    now = clock or SystemClock()
     return App(
-        **{
-            "lifecycle": Lifecycle(EndPolicy(FlushSettings()), telemetry=False),
-            "listener": None,
-            "intake": Intake(ledger, progress, clock),
-            "fanout": Fanout([], ledger, clock),
-            "progress": progress,
-            "ledger": ledger,
-            "clock": clock,
-            "diagnostics": output.diagnostics,
-            **more,
-        }
+        Lifecycle(EndPolicy(FlushSettings()), telemetry=False),
+        listener=None,
+        pipeline=pipeline or pipeline_of(now),
+        clock=now,
+        diagnostics=output.diagnostics,
+        **more,
     )
+
+
+def pipeline_of(clock: Clock, fanout: Fanout | None = None) -> Pipeline:
+    ledger, progress = Ledger(), Progress(clock)
+    return Pipeline(Intake(ledger, progress, clock), fanout or Fanout([], ledger, clock), progress, ledger)
 
 
 def test_after_the_ledger_nothing_more_is_said() -> None:
@@ -201,7 +207,7 @@ class Thawing(Fanout):
 def test_a_gap_in_either_clock_means_that_connections_are_not_trusted() -> None:
     clock, ledger = Clocks(), Ledger()
     fanout = Thawing([], ledger, clock)
-    app = app_of(Output(), clock=clock, fanout=fanout)
+    app = app_of(Output(), pipeline_of(clock, fanout), clock)
     seen = []
     for monotonic_s, wall_s in ((0.0, 0.0), (1.0, 1.0), (31.0, 31.0), (0.1, 31.0), (5.0, 5.0), (0.0, -90.0)):
         clock.at_s[0] += monotonic_s
@@ -228,7 +234,7 @@ def test_what_the_worker_has_no_time_for_at_the_end_is_lost_by_name_and_counted_
     for n in (3, 4):
         assert intake.admit(b"[" + b",".join([b'{"time":"1"}'] * n) + b"]")
     fanout.drop(3, "no_destination")  # the first body was processed
-    app_of(output, intake=intake, fanout=fanout, progress=progress, ledger=ledger).close(clock.monotonic_s())
+    app_of(output, Pipeline(intake, fanout, progress, ledger)).close(clock.monotonic_s())
     fanout.drop(4, "no_destination")  # too late
     row = output.lines()[-1]["none"]
     assert (row["received"], row["dropped"]) == (7, {"no_destination": 3, "shutdown": 4})

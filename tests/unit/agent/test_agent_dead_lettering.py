@@ -10,6 +10,7 @@ from tailrace.config.settings import load_settings
 from tailrace.config.tables import Tables
 from tailrace.destinations.dead_letter import dead_letters_in_force
 from tailrace.model.resource import Resource
+from tailrace.pipeline.surroundings import Surroundings
 
 FILE = ConfigFile("f", Layer({"TAILRACE_DEAD_LETTER": "file:///dead"}, "f: "), Tables())
 
@@ -21,7 +22,8 @@ def test_an_unusable_one_leaves_the_one_of_the_file_and_is_said() -> None:
         said.append(f"{level} {message} {fields}")
 
     settings = load_settings({"TAILRACE_DEAD_LETTER": "https://h/x"}, FILE)
-    letters = open_dead_letters({}, settings, Resource("f", "0" * 16), SystemClock(), lambda: 0.5, say)
+    surroundings = Surroundings(Resource("f", "0" * 16), SystemClock(), lambda: 0.5, say)
+    letters = open_dead_letters({}, settings, surroundings)
     assert letters is not None
     (line,) = said
     assert line.startswith('error TAILRACE_DEAD_LETTER: unknown scheme "https" in "https://h/x"')

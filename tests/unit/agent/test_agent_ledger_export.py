@@ -14,6 +14,7 @@ from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.routing import Route
 from tailrace.pipeline.sending.exporter import Exporter
 from tailrace.pipeline.spooling.carried_row import CarriedRow
+from tailrace.pipeline.surroundings import Surroundings
 from tailrace.processors.own_lines import is_own_line
 
 
@@ -27,7 +28,9 @@ class Desk:
         if former is not None:
             self.row.carry_over(former)
         transport, said = FakeTransport(), Told()
-        self.exporter = Exporter(FakeDestination(), transport, self.row, RESOURCE, self.clock, lambda: 0.5, said)
+        self.exporter = Exporter(
+            FakeDestination(), transport, self.row, Surroundings(RESOURCE, self.clock, lambda: 0.5, said)
+        )
         self.fanout = Fanout([self.exporter], self.ledger, self.clock, routes=routes)
         self.written: list[bytes] = []
         self.export = LedgerExport(words, self.ledger, self.fanout, RESOURCE, self.clock, self.written.append)

@@ -15,6 +15,11 @@ from tailrace.agent.spooling import COUNTERS, open_spooling
 from tailrace.clock import ManualClock
 from tailrace.config.settings import load_settings
 from tailrace.pipeline.ledger import Ledger
+from tailrace.pipeline.surroundings import Surroundings
+
+
+def surroundings_of(told: Told) -> Surroundings:
+    return Surroundings(RESOURCE, ManualClock(), lambda: 0.5, told)
 
 
 def folder_of(base: Path) -> Path:
@@ -26,7 +31,7 @@ def folder_of(base: Path) -> Path:
 def test_with_something_else_in_the_place_of_the_counters_nothing_is_written_there(tmp_path: Path, kind: str) -> None:
     base, told = tmp_path / "spool", Told()
     settings = load_settings({"TAILRACE_SPOOL_DIR": str(base)})
-    first = open_spooling({}, settings, RESOURCE, Ledger(), ManualClock(), told)
+    first = open_spooling({}, settings, Ledger(), surroundings_of(told))
     assert first.account is not None
     assert told.lines == []
     counters = folder_of(base) / COUNTERS
@@ -40,7 +45,7 @@ def test_with_something_else_in_the_place_of_the_counters_nothing_is_written_the
     before = sorted(folder_of(base).iterdir())
 
     ledger = Ledger()
-    spooling = open_spooling({}, settings, RESOURCE, ledger, ManualClock(), told)
+    spooling = open_spooling({}, settings, ledger, surroundings_of(told))
 
     assert (spooling.account, spooling.shelf(ledger.open_row("fake://one"))) == (None, None)
     ((_, message, fields),) = told.lines
@@ -60,10 +65,11 @@ from tailrace.agent.spooling import COUNTERS, open_spooling
 from tailrace.clock import ManualClock
 from tailrace.config.settings import load_settings
 from tailrace.pipeline.ledger import Ledger
+from tailrace.pipeline.surroundings import Surroundings
 
 def process(received):
     told, ledger = Told(), Ledger()
-    spooling = open_spooling({}, settings, RESOURCE, ledger, ManualClock(), told)
+    spooling = open_spooling({}, settings, ledger, Surroundings(RESOURCE, ManualClock(), lambda: 0.5, told))
     row = ledger.open_row("x") if not spooling.carried else None
     spooling.go_on(ledger, [])
     if spooling.account is not None and row is not None:

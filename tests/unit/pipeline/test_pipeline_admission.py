@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from support.pipeline_fakes import RESOURCE, FakeDestination, FakeTransport, Rig, Told, record
+from support.pipeline_fakes import FakeDestination, FakeTransport, Rig, Told, record
 from tailrace.clock import ManualClock, SystemClock
 from tailrace.pipeline.dead_letters.writer import DeadLetters
 from tailrace.pipeline.fanout import Fanout, Room
@@ -205,9 +205,7 @@ def test_where_nothing_can_be_delivered_nothing_is_refused_for_want_of_room() ->
 
 def test_room_among_the_dead_letters_is_room() -> None:
     rig = a_rig(ledger := Ledger())
-    letters = DeadLetters(
-        FakeDestination("file:///dead"), FakeTransport(), RESOURCE, rig.clock, lambda: 0.0, rig.told, max_bytes=100
-    )
+    letters = DeadLetters(FakeDestination("file:///dead"), FakeTransport(), rig.surroundings, max_bytes=100)
     fanout = Fanout([rig.exporter], ledger, rig.clock, dead_letters=letters)
     fill(rig)
     assert words(fanout.make_room(8)) == words(ROOM_ELSEWHERE)

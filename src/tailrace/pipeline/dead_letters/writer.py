@@ -23,12 +23,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tailrace.clock import Clock
     from tailrace.pipeline.dead_letters.box import Posting
-    from tailrace.pipeline.interfaces import Bury, Destination, Diagnostics, Random, Transport
+    from tailrace.pipeline.interfaces import Bury, Destination, Transport
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.sealed import Sealed
     from tailrace.pipeline.sending.remains import Remains
+    from tailrace.pipeline.surroundings import Surroundings
 
 # Why letters were not written; these words follow the record's own reason in the ledger.
 FULL = "dead_letter_full"
@@ -72,10 +72,7 @@ class DeadLetters:
         self,
         destination: Destination,
         transport: Transport,
-        resource: Resource,
-        clock: Clock,
-        random: Random,
-        diagnostics: Diagnostics,
+        surroundings: Surroundings,
         max_bytes: int,
         backoff: Backoff | None = None,
         note: Callable[[], None] | None = None,
@@ -83,10 +80,10 @@ class DeadLetters:
         """`note` is called when something has got its outcome."""
         self._destination = destination
         self._transport = transport
-        self._resource = resource
-        self._clock = clock
-        self._random = random
-        self._diagnostics = diagnostics
+        self._resource = surroundings.resource
+        self._clock = surroundings.clock
+        self._random = surroundings.random
+        self._diagnostics = surroundings.diagnostics
         self._backoff = backoff or Backoff()
         self._box = LetterBox(max_bytes, destination.limits.max_bytes)
         self._monitor = Monitor()

@@ -17,10 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tailrace.clock import Clock
     from tailrace.model.record import Record
-    from tailrace.model.resource import Resource
-    from tailrace.pipeline.interfaces import Bury, Destination, Diagnostics, Random, Transport
+    from tailrace.pipeline.interfaces import Bury, Destination, Transport
     from tailrace.pipeline.ledger import LedgerRow
     from tailrace.pipeline.sending.lanes import Spawn
     from tailrace.pipeline.sending.notices import Notice
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from tailrace.pipeline.sending.waits import Goal
     from tailrace.pipeline.spooling.carried_row import CarriedRow
     from tailrace.pipeline.spooling.shelf import Shelf
+    from tailrace.pipeline.surroundings import Surroundings
 
 
 class Exporter:
@@ -62,10 +61,7 @@ class Exporter:
         destination: Destination,
         transport: Transport,
         ledger_row: LedgerRow,
-        resource: Resource,
-        clock: Clock,
-        random: Random,
-        diagnostics: Diagnostics,
+        surroundings: Surroundings,
         settings: SenderSettings | None = None,
         express: Callable[[], Transport] | None = None,
         shelf: Shelf | None = None,
@@ -75,9 +71,9 @@ class Exporter:
         settings = settings or SenderSettings()
         self._destination = destination
         self._row = ledger_row
-        self._resource = resource
-        self._clock = clock
-        self._diagnostics = diagnostics
+        self._resource = resource = surroundings.resource
+        self._clock = clock = surroundings.clock
+        self._diagnostics = surroundings.diagnostics
         self._shelf = shelf
         self._note = note
         self._carried: CarriedRow | None = None
@@ -89,7 +85,7 @@ class Exporter:
         self._patience = patience = Patience(settings.wait_cap_s)
         timeout_s = settings.attempt_timeout_s
         self._attempts = attempts = Attempts(
-            destination, resource, sender, monitor, patience, clock, random, timeout_s, self._came_to
+            destination, resource, sender, monitor, patience, clock, surroundings.random, timeout_s, self._came_to
         )
         self._lanes = lanes = Lanes(sender, monitor, clock, attempts, transport, express)
         self._waits = Waits(sender, monitor, patience, lanes, clock, self._say, self._is_catching_up)

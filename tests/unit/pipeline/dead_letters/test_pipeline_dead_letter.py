@@ -18,6 +18,7 @@ from tailrace.pipeline.dead_letters.writer import MAX_ATTEMPTS, DeadLetters
 from tailrace.pipeline.ledger import Ledger, LedgerRow
 from tailrace.pipeline.sending.batcher import Entry, pack
 from tailrace.pipeline.sending.retry import Backoff
+from tailrace.pipeline.surroundings import Surroundings
 
 LIMIT_S = 20.0
 
@@ -34,7 +35,7 @@ class Post:
         self.threads: list[threading.Thread] = []
         self.are_threads_out = False
         self.letters = DeadLetters(
-            self.destination, self.transport, RESOURCE, self.clock, lambda: 0.0, self.told, max_bytes,
+            self.destination, self.transport, Surroundings(RESOURCE, self.clock, lambda: 0.0, self.told), max_bytes,
             Backoff(0.001, 0.001),
         )  # fmt: skip
         self.letters.start(self._spawn)

@@ -23,6 +23,7 @@ from tailrace.pipeline.sending.settings import SenderSettings
 from tailrace.pipeline.spooling.folder import SpoolFolder, open_spool_folder
 from tailrace.pipeline.spooling.shelf import Shelf
 from tailrace.pipeline.spooling.spool import Spool
+from tailrace.pipeline.surroundings import Surroundings
 from tailrace.protocol.jsontext import quote
 
 QUEUE_BYTES = 2000
@@ -40,16 +41,17 @@ class End:
         self.row = Ledger().open_row("http://logs.example/in")
         self.notes = 0
         self.threads: list[threading.Thread] = []
+        surroundings = Surroundings(RESOURCE, self.clock, lambda: 0.0, self.told)
         self.letters = DeadLetters(
-            FakeDestination("file:///dead"), self.transport, RESOURCE, self.clock, lambda: 0.0, self.told, BOX_BYTES,
+            FakeDestination("file:///dead"), self.transport, surroundings, BOX_BYTES,
             Backoff(0.001, 0.001), self._note,
         )  # fmt: skip
         self.letters.start(self._spawn)
         self.folder: SpoolFolder = open_spool_folder(str(path), ["shop"])
         self.spool = Spool(self.folder, RESOURCE, self.told)
         self.exporter = Exporter(
-            FakeDestination(self.row.name, limits=FakeLimits(max_records=5)), FakeTransport(), self.row, RESOURCE,
-            self.clock, lambda: 0.0, self.told, SenderSettings(queue_max_bytes=QUEUE_BYTES),
+            FakeDestination(self.row.name, limits=FakeLimits(max_records=5)), FakeTransport(), self.row,
+            surroundings, SenderSettings(queue_max_bytes=QUEUE_BYTES),
             shelf=Shelf(self.row, lambda: self.spool, self.clock, self.told, 10_000_000, 3600.0),
             bury=self.letters.of(self.row, self.row.name),
         )  # fmt: skip

@@ -17,6 +17,7 @@ from tailrace.pipeline.spooling.counter_file import read_counters
 from tailrace.pipeline.spooling.folder import open_spool_folder
 from tailrace.pipeline.spooling.shelf import Shelf
 from tailrace.pipeline.spooling.spool import Spool
+from tailrace.pipeline.surroundings import Surroundings
 
 
 @pytest.mark.parametrize(("keep", "held", "dropped"), [(True, 9, {}), (False, 0, {"shutdown": 9})])
@@ -36,7 +37,8 @@ def test_what_nobody_had_time_to_look_for_is_left_to_the_next_process_or_goes_wi
     row = ledger.carry_over(NAME, carried)
     spool = Spool(folder, RESOURCE, told)
     shelf = Shelf(row, lambda: spool, clock, told, 1_000_000, 3600)
-    exporter = Exporter(FakeDestination(), FakeTransport(), row, RESOURCE, clock, lambda: 0.0, told, shelf=shelf)
+    surroundings = Surroundings(RESOURCE, clock, lambda: 0.0, told)
+    exporter = Exporter(FakeDestination(), FakeTransport(), row, surroundings, shelf=shelf)
     exporter.inherit(carried)
     exporter.begin_close(clock.monotonic_s(), keep)
     exporter.finish_close(clock.monotonic_s())
