@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tailrace.config.headers import HttpHeaders, header_pair, is_header_name
+from tailrace.config.header_lines import header_pair, is_header_name
+from tailrace.config.headers import HttpHeaders
 from tailrace.config.tables import LEVELS, DestinationTable, MaskSpec, RecordFilter
 from tailrace.config.wording import ordinal, suggestion
 from tailrace.errors import ConfigError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailrace.config.flush import FlushStrategy, flush_variable, parse_flush_strategy
-from tailrace.config.headers import HttpHeaders, parse_headers
+from tailrace.config.headers import HttpHeaders
 from tailrace.config.layers import DEFAULT, ENVIRONMENT, OPTION, Layer
 from tailrace.config.wording import closest, suggestion
 from tailrace.errors import ConfigError
@@ -264,6 +264,8 @@ def _load_dead_letter(settings: Settings, layer: Layer) -> None:
 def _load_headers(settings: Settings, layer: Layer) -> None:
     text = layer.values.get("TAILRACE_HTTP_HEADERS", "")
     if text.strip():
+        from tailrace.config.header_lines import parse_headers
+
         headers = parse_headers(text, layer.place("TAILRACE_HTTP_HEADERS"), settings.problems)
         if headers.pairs:  # where no line can be used, those of the layer below stay
             settings._set("http_headers", headers, layer.source("TAILRACE_HTTP_HEADERS"))

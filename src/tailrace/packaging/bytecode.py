@@ -18,7 +18,7 @@ import marshal
 import sys
 from pathlib import Path
 from types import CodeType
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 UNCHECKED_HASH = (1).to_bytes(4, "little")
 FOR_TYPE_CHECKERS = "TYPE_CHECKING"
@@ -27,7 +27,14 @@ Definition = TypeVar("Definition", ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class WithoutTypes(ast.NodeTransformer):
-    """Takes annotations away, and blocks under ``if TYPE_CHECKING:`` that have no ``else``."""
+    """Takes annotations away, and blocks under ``if TYPE_CHECKING:`` that have no ``else``, and that name itself where
+    nothing else asks for it."""
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        self.generic_visit(node)
+        if not any(_is_switch(one) and isinstance(one.ctx, ast.Load) for one in ast.walk(node)):
+            node.body = [one for one in node.body if not (isinstance(one, ast.Assign) and _is_switch(one.targets[0]))]
+        return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return self._definition(node)
@@ -46,7 +53,7 @@ class WithoutTypes(ast.NodeTransformer):
         return ast.copy_location(ast.Assign([node.target], node.value), node)
 
     def visit_If(self, node: ast.If) -> ast.AST:
-        if isinstance(node.test, ast.Name) and node.test.id == FOR_TYPE_CHECKERS and not node.orelse:
+        if _is_switch(node.test) and not node.orelse:
             return ast.copy_location(ast.Pass(), node)
         return self.generic_visit(node)
 
@@ -58,6 +65,10 @@ class WithoutTypes(ast.NodeTransformer):
     def _definition(self, node: Definition) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
+
+
+def _is_switch(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and node.id == FOR_TYPE_CHECKERS
 
 
 def compiled(source: bytes, seen_as: str) -> bytes:

@@ -91,6 +91,11 @@ def test_what_only_tracebacks_show_and_what_only_annotations_need_is_left_out() 
     assert {code.co_qualname for code in all_code(code_of(source))} == {"<module>", "Box", "put", "<lambda>"}
 
 
+def test_the_switch_for_type_checkers_goes_where_nothing_asks_for_it() -> None:
+    assert "TYPE_CHECKING" not in run("TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import nowhere\n")
+    assert run("TYPE_CHECKING = False\ndef asked():\n    return TYPE_CHECKING\n")["asked"]() is False
+
+
 def test_other_imports_of_the_future_stay() -> None:
     assert "barry_as_FLUFL" in run("from __future__ import barry_as_FLUFL\n")
 
