@@ -72,6 +72,23 @@ def test_a_back_end_that_answers_after_the_cap_is_waited_for_once_and_gets_every
     assert agent.messages() == []
 
 
+def test_under_end_a_slow_reply_is_waited_for_up_to_the_cap(opt: Path, api: FakeLambdaApi) -> None:
+    settings = {**FUNCTION_LINES, "TAILRACE_FLUSH": "end", "TAILRACE_END_WAIT_MS": "400"}
+    with GatedSink() as sink, AgentProcess(opt, api.address, to(sink, settings)) as agent:
+        invoke(api, 1, "first")
+        assert sink.answered == 1
+        sink.close_gate()
+        began_s = time.monotonic()
+        invoke(api, 2, "second")
+        assert time.monotonic() - began_s >= 0.4  # for the reply: adaptive calls Next without it, see above
+        assert sink.answered == 1
+        sink.open_gate()
+        api.shutdown()
+        assert agent.exit_code() == 0
+        (row,) = agent.ledger().values()
+        assert (row["delivered"], row["dropped"]) == (2, {})
+
+
 def test_while_a_reply_is_slow_the_next_lines_are_written_over_a_second_connection(
     opt: Path, api: FakeLambdaApi
 ) -> None:

@@ -25,6 +25,7 @@ from tailrace.pipeline.messages import (
     Outcome,
     Reply,
 )
+from tailrace.pipeline.sealed import Sealed
 from tailrace.pipeline.sending.exporter import Exporter
 from tailrace.pipeline.sending.settings import SenderSettings
 from tailrace.pipeline.surroundings import Surroundings
@@ -41,14 +42,12 @@ class FakeLimits:
         self,
         max_records: int = 1000,
         max_bytes: int = 1_000_000,
-        max_record_bytes: int = 100_000,
         by_hour: bool = False,
         max_age_s: float = 10.0,
     ) -> None:
         self.max_age_s = max_age_s
         self.max_records = max_records
         self.max_bytes = max_bytes
-        self.max_record_bytes = max_record_bytes
         self.by_hour = by_hour
 
 
@@ -127,6 +126,11 @@ class Told:
 
     def __call__(self, level: str, message: str, **fields: object) -> None:
         self.lines.append((level, message, fields))
+
+
+def seqs_of(sealed: Sealed) -> list[int]:
+    """The sequence number of every record."""
+    return [seq for seq, _, _ in sealed.rows()]
 
 
 def record(seq: int, raw: str = "", time: str = "2026-11-20T21:00:00.000Z") -> Record:

@@ -22,12 +22,11 @@ _NO_TIME = "1970-01-01T00:00:00.000Z"
 class RequestLimits:
     """See `pipeline.interfaces.Limits`. A record of its own may fill a whole request."""
 
-    __slots__ = ("by_hour", "max_age_s", "max_bytes", "max_record_bytes", "max_records")
+    __slots__ = ("by_hour", "max_age_s", "max_bytes", "max_records")
 
     def __init__(self, max_records: int, max_bytes: int, max_age_s: float, by_hour: bool = False) -> None:
         self.max_records = max_records
         self.max_bytes = max_bytes
-        self.max_record_bytes = max_bytes
         self.max_age_s = max_age_s
         self.by_hour = by_hour
 

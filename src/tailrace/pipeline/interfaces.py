@@ -26,8 +26,6 @@ class Limits(Protocol):
         """Encoded and uncompressed, separators included."""
 
     @property
-    def max_record_bytes(self) -> int: ...
-    @property
     def max_age_s(self) -> float:
         """How old the first record of a batch may become before it leaves, full or not: it is lost if the sandbox
         is, and each request has its price."""

@@ -94,11 +94,6 @@ class Sealed:
     def __len__(self) -> int:
         return len(self.batch)
 
-    @property
-    def seqs(self) -> list[int]:
-        """The sequence number of every record."""
-        return [self._seq_at(index) for index in range(len(self))]
-
     def halves(self) -> tuple[Sealed, Sealed]:
         """Two batches in the same order, of the same time. Only for two records and more."""
         middle = len(self) // 2

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.pipeline_fakes import FakeLimits
+from support.pipeline_fakes import FakeLimits, seqs_of
 from tailrace.pipeline.sealed import Sealed
 from tailrace.pipeline.sending.batcher import SEPARATOR_BYTES, Batcher, Entry
 
@@ -15,7 +15,7 @@ def entry(seq: int, size: int = 10, time: str = "2026-11-20T21:00:00.000Z") -> E
 
 
 def seqs(batches: Sequence[Sealed]) -> list[list[int]]:
-    return [batch.seqs for batch in batches]
+    return [seqs_of(batch) for batch in batches]
 
 
 def add(batcher: Batcher, one: Entry, now_s: float = 0.0) -> Sequence[Sealed]:
@@ -71,7 +71,7 @@ def test_a_sealed_batch_knows_its_identity_and_halves_in_order() -> None:
     for n in numbers:
         add(batcher, Entry(b"%d" % n, n, f"2026-11-20T21:00:{n:02}.000Z"), 0.0)
     (sealed,) = batcher.seal()
-    assert sealed.seqs == [*numbers]
+    assert seqs_of(sealed) == [*numbers]
     assert (sealed.batch.first_seq, sealed.batch.last_seq, sealed.batch.start) == (3, 21, "2026-11-20T21:00:03.000Z")
     first, second = sealed.halves()
     assert seqs([first, second]) == [[3, 5, 6], [7, 20, 21]]
@@ -105,8 +105,8 @@ def test_batches_keep_every_record_in_order_within_all_limits(
         sealed += batcher.seal_expired(now_s)
         sealed += add(batcher, entry(seq, size, f"2026-11-20T{hour}:00:00.000Z"), now_s)
     sealed += batcher.seal()
-    assert [seq for s in sealed for seq in s.seqs] == list(range(len(records)))
+    assert [seq for s in sealed for seq in seqs_of(s)] == list(range(len(records)))
     for one in sealed:
         assert 1 <= len(one) <= max_records
         assert one.batch.n_bytes + SEPARATOR_BYTES * len(one) <= max_bytes
-        assert not by_hour or len({records[seq][2] for seq in one.seqs}) == 1
+        assert not by_hour or len({records[seq][2] for seq in seqs_of(one)}) == 1

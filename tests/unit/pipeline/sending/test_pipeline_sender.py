@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.pipeline_fakes import FakeLimits
+from support.pipeline_fakes import FakeLimits, seqs_of
 from tailrace.pipeline.ledger import Ledger, LedgerRow
 from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, PARTIAL, POISONED, REJECTED, RETRY, SPLIT, Outcome
 from tailrace.pipeline.sending.batcher import Entry
@@ -35,7 +35,7 @@ def offered(sender: Sender, size: int, seq: int, now_s: float = 0.0) -> tuple[bo
 def due(sender: Sender, now_s: float) -> list[int] | None:
     """Sequence numbers of the batch to send now."""
     step = sender.next_step(now_s)
-    return None if step.sealed is None else step.sealed.seqs
+    return None if step.sealed is None else seqs_of(step.sealed)
 
 
 def test_full_batches_leave_at_once_and_the_rest_waits_for_its_age_or_a_flush() -> None:
@@ -450,7 +450,7 @@ def test_whatever_happens_the_sum_holds_and_the_ledger_knows_what_lies_where(
         elif (step := sender.next_step(now_s)).sealed is not None:
             if fact in kinds:
                 if fact == "delivered":
-                    delivered += step.sealed.seqs
+                    delivered += seqs_of(step.sealed)
                 sender.replied(Outcome(kinds[fact], fact), now_s, 0.5)
             elif fact == "refused":
                 sender.not_connected(fact, now_s, 0.5)

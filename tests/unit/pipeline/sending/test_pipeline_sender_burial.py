@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.pipeline_fakes import RESOURCE, FakeLimits, Told
+from support.pipeline_fakes import RESOURCE, FakeLimits, Told, seqs_of
 from tailrace.clock import ManualClock
 from tailrace.pipeline.ledger import Ledger
 from tailrace.pipeline.messages import DELIVERED, PARTIAL, POISONED, REJECTED, RETRY, SPLIT, Outcome
@@ -47,7 +47,7 @@ class Graveyard:
 
     def bury(self, batches: Sequence[Sealed], reason: str, error: str) -> None:
         for one in batches:
-            self.buried.append((one.seqs, reason, error))
+            self.buried.append((seqs_of(one), reason, error))
             self.sizes += map(len, one.batch.parts)
             self.row.dead_letter(len(one))
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.pipeline_fakes import FakeLimits
+from support.pipeline_fakes import FakeLimits, seqs_of
 from tailrace.pipeline.ledger import Ledger, LedgerRow
 from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, PARTIAL, RETRY, SPLIT, Outcome
 from tailrace.pipeline.sealed import Sealed
@@ -51,7 +51,7 @@ def test_of_a_batch_that_is_taken_in_part_each_record_has_its_own_fate() -> None
     assert sender.availability.is_up
     assert sender.next_step(1.9).until_s == 2.0
     again = next_batch(sender, 2.0)
-    assert (again.seqs, again.batch.parts) == ([1, 6], [b"x" * 10] * 2)
+    assert (seqs_of(again), again.batch.parts) == ([1, 6], [b"x" * 10] * 2)
     sender.replied(Outcome(DELIVERED), 2.0, 0.0)
     assert row.snapshot().delivered == 4
     assert sender.held == sender.held_bytes == 0
@@ -170,7 +170,7 @@ def test_a_second_connection_has_work_only_while_somebody_waits_for_a_wire_that_
     wanted.append(sender.wants_express)
     second = sender.next_express().sealed
     assert second is not None
-    assert (first.seqs, second.seqs) == ([1, 2], [3, 4])
+    assert (seqs_of(first), seqs_of(second)) == ([1, 2], [3, 4])
     wanted.append(sender.wants_express)
     assert wanted == [False, True, False]
     assert sender.is_written(2)
