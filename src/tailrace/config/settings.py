@@ -96,26 +96,29 @@ class Settings:
         "write_timeout_ms",
     )
 
+    end_wait_ms: int
+    settle_ms: int
+    write_timeout_ms: int
+    reply_wait_ms: int
+    steady_ms: int
+    steady_after: int
+    margin_ms: int
+    queue_max_bytes: int
+    spool_max_bytes: int
+    spool_max_age_s: int
+
     def __init__(self) -> None:
+        for name, default, _, _ in _NUMBERS.values():
+            setattr(self, name, default)
         self.http_headers = HttpHeaders()
         self.types: tuple[str, ...] = DEFAULT_TYPES
         self.ledger: tuple[str, ...] = ()  # in which forms beside its last line, of `LEDGER_FORMS`
         self.listen_host = DEFAULT_LISTEN_HOST
-        self.end_wait_ms = 500
         self.flush = FlushStrategy()
-        self.settle_ms = 2
-        self.write_timeout_ms = 500
-        self.reply_wait_ms = 5
-        self.steady_ms = 1000
-        self.steady_after = 20
-        self.margin_ms = 100
-        self.queue_max_bytes = 8_388_608
         self.spool_dir = DEFAULT_SPOOL_DIR
         # URLs that may hold secrets, what a message calls each, and its source; the last that can be used holds
         self.dead_letters: list[tuple[str, str, str]] = []
         self.destinations_setting = "TAILRACE_DESTINATIONS"  # what a message calls the value that holds
-        self.spool_max_bytes = 67_108_864
-        self.spool_max_age_s = 86_400
         self.destination_tables: list[DestinationTable] = []
         self.mask_specs: list[MaskSpec] = []
         self.masks_unknown = False
