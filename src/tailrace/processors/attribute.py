@@ -30,16 +30,17 @@ class Attributor:
     pipes of the function are slower than the platform's own events: a line that comes after runtimeDone, but is not
     later by its own time, still belongs to it. A batch that comes twice brings lines of invocations before that one:
     they belong to whichever ran at their time, or to none. While a second invocation has begun before the end of the
-    first one was told, order says nothing. Everything else stays without.
+    first one was told, order says nothing: an end may come late. Where invocations run one at a time the end of the
+    second one proves that of the first. Everything else stays without.
 
-    `initialization` is what the platform calls the environment (lambda-platform.md 1.3); its events say so, too.
+    `initialization` is what the platform calls the environment (lambda-platform.md 1.3); its events say so, too, and
+    some come only where invocations run one at a time: runtimeDone, and reports of what is billed (6.8, 6.9).
     Environments that run several invocations at once are `concurrent`: there order never says anything, and a line
     counts that names something of the form of a request id, whose beginning may have been lost.
     """
 
     __slots__ = (
         "_current",
-        "_done",
         "_done_time",
         "_ended",
         "_is_unsure",
@@ -59,8 +60,7 @@ class Attributor:
         self._is_unsure = False  # one of these should have ended long ago
         self._started: dict[str, str] = {}  # and when
         self._ended: list[tuple[str, str, str]] = []  # from when to when the last ones ran
-        self._done: str | None = None
-        self._done_time = ""
+        self._done_time: str | None = None  # of the latest end
 
     def stamp(self, record: Record) -> None:
         if record.type.startswith("platform."):
@@ -79,6 +79,8 @@ class Attributor:
         """Keep track of which invocations run."""
         if record.type in _INIT_EVENTS:
             self._learn(record.event)
+        elif not self.one_at_a_time and not self.concurrent:
+            self.one_at_a_time = record.type == "platform.runtimeDone" or _is_billed(record)
         if record.request_id is None:
             return
         if record.type == "platform.start":
@@ -96,7 +98,7 @@ class Attributor:
         self.one_at_a_time = self.one_at_a_time or kind in ONE_AT_A_TIME
 
     def _begin(self, request_id: str, time: str) -> None:
-        if self._started.get(request_id) == time and request_id not in self._open and self._has_ended(request_id):
+        if self._started.get(request_id) == time and request_id not in self._open:
             return  # a batch that came twice
         self._started[request_id] = time
         if len(self._started) > _REMEMBERED:
@@ -110,16 +112,23 @@ class Attributor:
     def _end(self, request_id: str, time: str) -> None:
         if request_id not in self._open and self._has_ended(request_id):
             return  # a batch that came twice
-        if self.one_at_a_time and request_id in self._open:
-            # those before it have ended, and it was not told
-            while next(iter(self._open)) != request_id:
-                del self._open[next(iter(self._open))]
+        if self.one_at_a_time:
+            self._forget_those_before(request_id, time)
         self._ended.append((request_id, self._started.get(request_id, ""), time))
         del self._ended[:-_LOOKED_AT]
-        self._done = request_id
-        self._done_time = time
+        self._done_time = max(time, self._done_time or "")
         self._open.pop(request_id, None)
         self._settle(self._current)
+
+    def _forget_those_before(self, request_id: str, time: str) -> None:
+        """They have ended, and it was not told. The start of the one that ends at `time` may not have been told either:
+        then it ran after whatever began before its end."""
+        is_open = request_id in self._open
+        for other, start in list(self._open.items()):
+            if other == request_id:
+                return
+            if is_open or "" < start < time:
+                del self._open[other]
 
     def _settle(self, newest: str | None) -> None:
         """Which invocation it is that runs, if that is known."""
@@ -134,13 +143,20 @@ class Attributor:
         if self._is_unsure:
             return None
         # The usual case, and the same for a text of that length that is no time.
-        if self._done is None or (len(time) == len(self._done_time) and time > self._done_time):
+        if self._done_time is None or (len(time) == len(self._done_time) and time > self._done_time):
             return self._current
         time = normal_time(time) or ""
         belongs_to_done = time != "" and time <= self._done_time
         if belongs_to_done and (self._current is None or time < self._start_time):
             return next((ended for ended, start, end in reversed(self._ended) if start <= time <= end), None)
         return self._current
+
+
+def _is_billed(record: Record) -> bool:
+    """Whether it is the report of an invocation that ran alone."""
+    said = record.event.get("record") if record.type == "platform.report" and isinstance(record.event, dict) else None
+    metrics = said.get("metrics") if isinstance(said, dict) else None
+    return isinstance(metrics, dict) and "billedDurationMs" in metrics
 
 
 def _is_over(start: str, now: str) -> bool:

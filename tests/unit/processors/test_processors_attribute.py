@@ -146,8 +146,8 @@ def test_that_invocations_run_at_once_is_known_from_the_platforms_own_events(kin
 def test_while_two_invocations_are_open_order_says_nothing() -> None:
     start_a, start_b = platform("platform.start", "a", "01"), platform("platform.start", "b", "02")
     own = line('{"level":"warn","requestId":"a"}', "03")
-    records = [start_a, start_b, line(second="03"), own, platform("platform.runtimeDone", "b", "04")]
-    records += [line(second="05"), platform("platform.runtimeDone", "a", "06"), platform("platform.start", "c", "07")]
+    records = [start_a, start_b, line(second="03"), own, platform("platform.report", "b", "04")]
+    records += [line(second="05"), platform("platform.report", "a", "06"), platform("platform.start", "c", "07")]
     assert stamped(*records, line(second="08"))[2:] == [None, "a", "b", None, "a", "c", "c"]
 
 
@@ -157,15 +157,64 @@ def test_when_the_end_of_the_first_one_is_told_the_other_gets_its_lines() -> Non
     assert stamped(*records)[-1] == "b"
 
 
-def test_a_lost_end_makes_lines_unsure_until_the_next_end_where_one_runs_at_a_time() -> None:
-    records = [platform("platform.start", "a", "01"), platform("platform.start", "b", "02"), line(second="03")]
-    records += [platform("platform.runtimeDone", "b", "04"), platform("platform.start", "c", "05"), line(second="06")]
-    attributor = Attributor(initialization="on-demand")
-    for record in records:
+def billed(request_id: str, second: str) -> Record:
+    report = platform("platform.report", request_id, second)
+    report.event["record"]["metrics"] = {"durationMs": 7.5, "billedDurationMs": 8}  # type: ignore[index] # made above
+    return report
+
+
+def after_a_lost_end(end_of_b: Record, initialization: str = "") -> list[str | None]:
+    """Of a line before the end of b, and of one of each invocation after it."""
+    attributor = Attributor(initialization=initialization)
+    lines = [line(second=second) for second in ("03", "06", "09")]
+    records = [platform("platform.start", "a", "01"), platform("platform.start", "b", "02"), lines[0], end_of_b]
+    records += [platform("platform.start", "c", "05"), lines[1], platform("platform.report", "c", "07")]
+    for record in (*records, platform("platform.start", "d", "08"), lines[2]):
         attributor.stamp(record)
-    assert [records[2].request_id, records[5].request_id] == [None, "c"]
-    # where it is not known what kind of environment it is, a may still run
-    assert stamped(*records)[-1] is None
+    return [one.request_id for one in lines]
+
+
+@pytest.mark.parametrize("initialization", ["", "on-demand", "provisioned-concurrency", "snap-start"])
+def test_a_lost_end_makes_lines_unsure_until_the_next_end(initialization: str) -> None:
+    assert after_a_lost_end(platform("platform.runtimeDone", "b", "04"), initialization) == [None, "c", "d"]
+    assert after_a_lost_end(billed("b", "04"), initialization) == [None, "c", "d"]
+
+
+def test_a_report_without_billing_proves_nothing_of_others_unless_the_kind_is_known() -> None:
+    assert after_a_lost_end(platform("platform.report", "b", "04")) == [None, None, None]
+    assert after_a_lost_end(platform("platform.report", "b", "04"), "on-demand") == [None, "c", "d"]
+
+
+def test_where_invocations_run_at_once_no_end_proves_another() -> None:
+    init = {"type": "platform.initStart", "record": {"initializationType": "lambda-managed-instances"}}
+    records = [Record(1, at("00"), "platform.initStart", init, None), platform("platform.start", "a", "01")]
+    records += [platform("platform.start", "b", "02"), platform("platform.runtimeDone", "b", "03")]
+    assert stamped(*records, line(second="04"))[-1] is None
+
+
+def test_an_end_without_its_start_proves_that_what_began_before_is_over() -> None:
+    records = [platform("platform.start", "a", "01"), platform("platform.runtimeDone", "b", "03"), line(second="04")]
+    records += [platform("platform.start", "c", "05"), line(second="06")]
+    assert stamped(*records)[2:] == [None, "c", "c"]
+
+
+def test_an_end_without_its_start_proves_nothing_of_what_began_after_it() -> None:
+    records = [platform("platform.start", "a", "03"), platform("platform.runtimeDone", "b", "02"), line(second="04")]
+    assert stamped(*records)[-1] == "a"
+
+
+def test_the_end_of_an_invocation_that_is_told_after_that_of_the_next_takes_it_no_lines() -> None:
+    records = [platform("platform.start", "a", "01"), platform("platform.start", "b", "03")]
+    records += [platform("platform.runtimeDone", "b", "06"), platform("platform.runtimeDone", "a", "02")]
+    records += [platform("platform.start", "c", "08"), line(second="05"), line(second="09")]
+    assert stamped(*records)[-2:] == ["b", "c"]
+
+
+def test_a_batch_that_comes_twice_does_not_begin_again_what_has_ended_untold() -> None:
+    start_a = platform("platform.start", "a", "01")
+    records = [start_a, platform("platform.start", "b", "03"), platform("platform.runtimeDone", "b", "04")]
+    records += [platform("platform.start", "a", "01"), platform("platform.start", "c", "05"), line(second="06")]
+    assert stamped(*records)[-1] == "c"
 
 
 def test_a_lost_end_is_forgotten_when_no_invocation_can_run_so_long() -> None:
