@@ -18,7 +18,7 @@ HEAD = """# The command line
 What `--help` says, command by command. This page is written by `scripts/command_line_page.py`.
 
 Exit codes: 0 every invocation succeeded, 1 a function failed, 2 wrong usage, 3 the environment could not start,
-70 Tailrace itself is at fault, 128 and more: ended by a signal.
+70 Tailrace itself is at fault, 74 standard output takes nothing more, 128 and more: ended by a signal.
 """
 WIDTH = 100
 

@@ -1,7 +1,8 @@
 """The command line: one file a command, heavy imports inside the command.
 
 Exit codes are part of the interface: 0 everything succeeded, 1 a function failed or dead letters are left, 2 wrong
-usage, 3 the environment could not start, 70 Tailrace itself is at fault, 130 interrupted.
+usage, 3 the environment could not start, 70 Tailrace itself is at fault, 74 standard output takes nothing more, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import sys
 
 import click
 
+from tailrace.cli import standard_output
 from tailrace.cli.errors import report_fault, say_error
+from tailrace.cli.standard_output import StandardOutputError
 from tailrace.errors import EnvironmentStartError, TailraceError, UsageError
 from tailrace.version import __version__
 
@@ -60,6 +63,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: runs a command and ends the process with its exit code."""
+    standard_output.watch()
     sys.exit(run_command(arguments))
 
 
@@ -67,6 +71,7 @@ def run_command(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; every error has been told by then."""
     try:
         result = cli.main(args=arguments, prog_name="tailrace", standalone_mode=False)
+        standard_output.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2
@@ -78,6 +83,8 @@ def run_command(arguments: list[str] | None = None) -> int:
         return say_error(str(error), exit_code=3)
     except TailraceError as error:
         return say_error(str(error), exit_code=2)
+    except StandardOutputError as error:
+        return say_error(str(error), exit_code=standard_output.EXIT_CODE)
     except (KeyboardInterrupt, click.Abort):
         return say_error("interrupted; everything that was started has been stopped", exit_code=130)
     except Exception as error:  # noqa: BLE001 - the last place where a fault of our own can be told

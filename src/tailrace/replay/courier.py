@@ -151,7 +151,9 @@ class Courier:
             request = target.destination.build_request(batch, resource, self._clock.wall_s())
             return target.destination.classify(target.transport.send(request, ATTEMPT_TIMEOUT_S))
         except TransportError as error:
-            return Outcome(messages.RETRY, error.reason)
+            is_over = target.is_standard_output and isinstance(error.__cause__, BrokenPipeError)
+            # a pipe that its reader has closed never opens again; a connection may
+            return Outcome(messages.AUTHENTICATION if is_over else messages.RETRY, error.reason)
         except ConfigError as error:
             return Outcome(messages.AUTHENTICATION, str(error))
 

@@ -36,6 +36,10 @@ class Target:
     transport: Transport
     secrets: str = field(default="", repr=False)
 
+    @property
+    def is_standard_output(self) -> bool:
+        return self.name.startswith("stdout:")
+
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The agent's settings as the environment of whoever replays has them, and a file where `config check` finds it."""
@@ -88,7 +92,7 @@ class Targets:
     @property
     def write_standard_output(self) -> bool:
         """Whether records go there."""
-        return any(name.startswith("stdout:") for name in self._by_name)
+        return any(target.is_standard_output for target in self._by_name.values())
 
     def of(self, destination: str) -> Target | None:
         """Where what was meant for `destination` goes; None where nothing of that name is set up."""

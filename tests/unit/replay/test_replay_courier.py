@@ -86,6 +86,17 @@ def test_a_destination_that_takes_nothing_stops_the_replay(
     assert not confirmed.has_all(envelope().key, end.name)
 
 
+def test_a_closed_pipe_is_tried_again_only_where_it_is_a_connection(confirmed: Confirmations) -> None:
+    broken = ConnectError("broken pipe")
+    broken.__cause__ = BrokenPipeError(32, "Broken pipe")
+    end = ScriptedEnd(lambda _: broken)
+    pipe = Target("stdout:", end.target.destination, end.target.transport)
+    assert courier_with(confirmed).deliver(envelope(), pipe).stopped == "broken pipe"
+    assert len(end.requests) == 1
+    assert courier_with(confirmed).deliver(envelope(), end.target).stopped == "broken pipe"
+    assert len(end.requests) == 1 + MAX_ATTEMPTS
+
+
 @pytest.mark.parametrize("answer", [400, 413])
 def test_a_record_that_is_refused_or_too_large_does_not_take_the_others_with_it(
     confirmed: Confirmations, answer: int
