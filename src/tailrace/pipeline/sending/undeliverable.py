@@ -39,15 +39,19 @@ class Undeliverable:
         """The destination will never take this as it is; `reason` is its own."""
         if self._bury is None:
             self._row.reject(len(sealed), reason)
+        elif reason == ledger.TOO_LARGE:
+            self._bury([sealed.uncut], reason, _refused_sizes(sealed))
         else:
-            self._bury([sealed.uncut], ledger.TOO_LARGE if reason == ledger.TOO_LARGE else ledger.REJECTED, reason)
+            self._bury([sealed.uncut], ledger.REJECTED, reason)
 
     def refuse_too_large(self, entries: Sequence[Entry], arrived: str) -> list[Notice]:
         """No request may hold these."""
         if self._bury is None:
             self._row.reject(len(entries), ledger.RECORD_TOO_LARGE)
         else:
-            self._bury(pack(entries, self._limits, arrived), ledger.RECORD_TOO_LARGE, "")
+            for entry in entries:
+                sizes = f"a record of {len(entry.data)} bytes, a request may have {self._limits.max_bytes}"
+                self._bury(pack([entry], self._limits, arrived), ledger.RECORD_TOO_LARGE, sizes)
         fields: dict[str, object] = {"recordBytes": len(entries[0].data), "maxBytes": self._limits.max_bytes}
         message = "record is larger than a request may be"
         return self._said.once(ledger.RECORD_TOO_LARGE, "warn", message, fields)
@@ -71,3 +75,9 @@ class Undeliverable:
             self._row.drop(len(sealed), ledger.SHUTDOWN)
         else:
             self._bury([sealed.uncut], ledger.SHUTDOWN, self._setbacks.last_failure)
+
+
+def _refused_sizes(sealed: Sealed) -> str:
+    """Of a single record that was refused for its size, whole and as it was refused last."""
+    refused = f"refused for its size at {sealed.batch.n_bytes} bytes"
+    return refused if sealed.cut is None else f"{refused}, cut from {sealed.cut.whole_bytes}"

@@ -97,7 +97,10 @@ def test_a_record_that_is_too_large_for_a_request_and_one_that_is_for_the_server
     yard.offer(1, 1, size=60)
     yard.offer(2, 2, size=20)
     yard.reply(Outcome(SPLIT, "status 413"))
-    assert yard.buried == [([1], "record_too_large", ""), ([2], "too_large", "too_large")]
+    assert yard.buried == [
+        ([1], "record_too_large", "a record of 60 bytes, a request may have 50"),
+        ([2], "too_large", "refused for its size at 20 bytes"),
+    ]
 
 
 def shorten(data: bytes, max_bytes: int) -> bytes:
@@ -112,7 +115,8 @@ def test_of_a_record_that_is_never_small_enough_the_whole_is_buried() -> None:
         sizes.append(sealed.batch.n_bytes)
         yard.sender.replied(Outcome(SPLIT, "status 413"), 1e9, 0.0, sealed)
     assert sizes == [10_302, *[5151, 2575, 1287] * 2]
-    assert yard.buried == [([1], "too_large", "too_large"), ([2], "too_large", "too_large")]
+    error = "refused for its size at 1287 bytes, cut from 5151"
+    assert yard.buried == [([1], "too_large", error), ([2], "too_large", error)]
     assert yard.sizes == [5151, 5151]
     counts = yard.row.snapshot()
     assert (counts.received, counts.dead_lettered, counts.truncated, counts.held) == (2, 2, 0, 0)
