@@ -52,7 +52,7 @@ def test_a_pipe_that_nobody_reads_ends_a_replay_at_once(tmp_path: Path, words: l
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        command = [TAILRACE, "replay", str(tmp_path / "dead"), *words]
+        command: list[str | Path] = [TAILRACE, "replay", tmp_path / "dead", *words]
         done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=env, timeout=LIMIT_S, check=False)
     finally:
         os.close(writing)
