@@ -10,7 +10,7 @@ from tailrace.clock import ManualClock
 from tailrace.errors import TransportError
 from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
-from tailrace.pipeline.dead_letters.envelope import Letter, envelope_line
+from tailrace.pipeline.dead_letters.envelope import Letter, Tried, envelope_line
 from tailrace.pipeline.interfaces import Request
 from tailrace.pipeline.ledger import Ledger, LedgerRow
 from tailrace.pipeline.messages import (
@@ -51,7 +51,8 @@ def letter(
 ) -> Letter:
     batch = Batch(lines(first, last, request_id), first, last, START)
     own = row or Ledger().open_row(destination)
-    return Letter(own, destination, batch, "env1", reason, error, written_s, 2, WRITTEN_S - 9, WRITTEN_S - 1)
+    tried = Tried(2, WRITTEN_S - 9, WRITTEN_S - 1)
+    return Letter(own, destination, batch, "env1", reason, error, written_s, tried)
 
 
 def write_letters(path: Path, *letters: Letter, resource: Resource = RESOURCE) -> Path:

@@ -18,26 +18,35 @@ TYPE = "tailrace.deadLetter"
 VERSION = 1
 
 
+class Tried:
+    """What was tried for a batch as it was first sealed, its halves' requests included: how many requests, and when
+    the first and the last of them began (seconds since 1970; None where there were none)."""
+
+    __slots__ = ("attempts", "first_s", "last_s")
+
+    def __init__(self, attempts: int = 0, first_s: float | None = None, last_s: float | None = None) -> None:
+        self.attempts = attempts
+        self.first_s = first_s
+        self.last_s = last_s
+
+
 class Letter:
     """A batch that one destination does not get.
 
     `destination` is its URL without secrets, `reason` one word, `error` what the destination or the network said last
-    (without secrets). `n_alike` is how many destinations have that URL but for their secrets, itself included. The
-    attempts are those for the batch as it was first sealed, its halves' included; `first_s` and
-    `last_s` (seconds since 1970) are None where there were none. `row` is where its outcome is booked.
+    (without secrets). `n_alike` is how many destinations have that URL but for their secrets, itself included.
+    `written_s` is in seconds since 1970. `row` is where its outcome is booked.
     """
 
     __slots__ = (
-        "attempts",
         "batch",
         "destination",
         "environment_id",
         "error",
-        "first_s",
-        "last_s",
         "n_alike",
         "reason",
         "row",
+        "tried",
         "written_s",
     )
 
@@ -50,9 +59,7 @@ class Letter:
         reason: str,
         error: str,
         written_s: float,
-        attempts: int = 0,
-        first_s: float | None = None,
-        last_s: float | None = None,
+        tried: Tried | None = None,
         n_alike: int = 1,
     ) -> None:
         self.row = row
@@ -62,9 +69,7 @@ class Letter:
         self.reason = reason
         self.error = error
         self.written_s = written_s
-        self.attempts = attempts
-        self.first_s = first_s
-        self.last_s = last_s
+        self.tried = tried or Tried()
         self.n_alike = n_alike
 
     def __len__(self) -> int:
@@ -91,9 +96,9 @@ def envelope_line(letter: Letter, resource: Resource) -> bytes:
         **({"destinationsAlike": letter.n_alike} if letter.n_alike > 1 else {}),
         "reason": letter.reason,
         "error": letter.error,
-        "attempts": letter.attempts,
-        "firstAttemptTime": _time(letter.first_s),
-        "lastAttemptTime": _time(letter.last_s),
+        "attempts": letter.tried.attempts,
+        "firstAttemptTime": _time(letter.tried.first_s),
+        "lastAttemptTime": _time(letter.tried.last_s),
         "functionName": resource.function_name,
         "functionVersion": resource.function_version,
         "environmentId": letter.environment_id,

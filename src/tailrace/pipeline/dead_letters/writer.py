@@ -13,7 +13,7 @@ from tailrace.model.batch import Batch
 from tailrace.model.resource import Resource
 from tailrace.pipeline import ledger
 from tailrace.pipeline.dead_letters.box import LetterBox
-from tailrace.pipeline.dead_letters.envelope import Letter, envelope_line
+from tailrace.pipeline.dead_letters.envelope import Letter, Tried, envelope_line
 from tailrace.pipeline.messages import AUTHENTICATION, DELIVERED, RETRY
 from tailrace.pipeline.sending.retry import Backoff
 from tailrace.pipeline.sync import Monitor
@@ -112,11 +112,9 @@ class DeadLetters:
         def bury(batches: Sequence[Sealed], reason: str, error: str) -> None:
             written_s = self._clock.wall_s()
             for one in batches:
-                tried = one.trials
+                tried = Tried(one.trials.attempts, one.trials.first_s, one.trials.last_s)
                 environment_id = one.environment or self._resource.environment_id
-                letter = Letter(row, destination, one.batch, environment_id, reason, error, written_s,
-                                tried.attempts, tried.first_s, tried.last_s, n_alike)  # fmt: skip
-                self.take(letter)
+                self.take(Letter(row, destination, one.batch, environment_id, reason, error, written_s, tried, n_alike))
 
         return bury
 
