@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from tailrace.processors.mask_plain import are_numbers, is_name, is_nothing
 from tailrace.processors.mask_values import OPTION
 from tailrace.protocol.jsontext import quote, scan_string
 
@@ -26,24 +27,32 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|-?[0-9][0-9.eE+-]*', re.DOTALL)
 # Members of the event itself: the time and the type are the platform's, and others read them.
 _ENVELOPE = ("time", "type")
-_NAMES = frozenset(("name", "key", "header", "headername", "parametername", "variable"))
-_VALUES = frozenset(("value", "val", "headervalue", "parametervalue"))
+_NAMING = """
+name key k header headername parametername parameterkey variable field param property attribute path loc instancepath
+"""
+_NAMES = frozenset(_NAMING.split())
+_HOLDING = "value val v headervalue parametervalue newvalue oldvalue input"
+_VALUES = frozenset(_HOLDING.split())
+# How many parts of a path, and how many of a list's or an object's, are looked at.
+_MOST_PARTS = 16
 _OPTION = re.compile(f'"{OPTION}')
+_CONSTANTS = ("n", "t", "f", "")
+_EMPTY = re.compile(r"\{\s*\}|\[\s*\]")
 _BLANKS = " \t\n\r"
 
 
 class _Frame:
     """An object or a list that is open. `rule` is what a `name` member, or the element before, asks for the value;
-    `value_start` where a `value` member's value began that came before its name."""
+    `values` where those of `value` members began and ended (-1: not yet) that came before their name."""
 
-    __slots__ = ("is_list", "is_pairs", "length", "rule", "value_start", "value_stop")
+    __slots__ = ("is_list", "is_pairs", "length", "rule", "values")
 
     def __init__(self, is_list: bool, is_pairs: bool = False) -> None:
         self.is_list = is_list
         self.is_pairs = is_pairs
         self.length = 0
         self.rule: KeyRule | None = None
-        self.value_start = self.value_stop = -1
+        self.values: list[list[int]] | None = None
 
 
 class JsonScan:
@@ -95,6 +104,8 @@ class JsonScan:
         frame = self._stack[-1] if self._stack else None
         if frame is None or not frame.is_list or frame.rule is None:
             return index, True
+        if not _may_be_secret(self._text, start, frame.rule):
+            return index, True
         stop = _end_of_value(self._text, start)
         self._replace(start, stop, frame.rule)
         self._ended(stop)
@@ -102,8 +113,10 @@ class JsonScan:
 
     def _close(self, index: int) -> None:
         frame = self._stack.pop() if self._stack else None
-        if frame is not None and not frame.is_list and frame.rule is not None and frame.value_start >= 0:
-            self._replace(frame.value_start, frame.value_stop, frame.rule)
+        if frame is not None and not frame.is_list and frame.rule is not None:
+            for start, stop in frame.values or ():
+                if _may_be_secret(self._text, start, frame.rule):
+                    self._replace(start, stop, frame.rule)
         self._ended(index)
 
     def _ended(self, index: int) -> None:
@@ -114,8 +127,8 @@ class JsonScan:
         if frame.is_list:
             frame.length += 1
             frame.rule = None
-        elif frame.value_start >= 0 and frame.value_stop < 0:
-            frame.value_stop = index
+        elif frame.values is not None and frame.values[-1][1] < 0:
+            frame.values[-1][1] = index
 
     def _member(self, start: int, stop: int, index: int) -> tuple[int, bool]:
         """A member's name. Where to go on, and whether a list behind it is one of names and values in turn."""
@@ -127,30 +140,40 @@ class JsonScan:
         word = name.lower() if frame is not None else ""
         if rule is None and frame is not None and word in _VALUES:
             rule = frame.rule
-        if rule is not None:
-            index = _start_of_value(text, index)
-            stop = _end_of_value(text, index)
-            self._replace(index, stop, rule)
-            return stop, False
+        begin = _start_of_value(text, index)
+        if rule is not None and _may_be_secret(text, begin, rule):
+            index = _end_of_value(text, begin)
+            self._replace(begin, index, rule)
+            return index, False
         new = self._masked_name(text[start:stop])
         if new is not None:
             self._edits.append((start, stop, new))
         if frame is not None and word in _NAMES:
-            frame.rule = self._rule_named_at(index) or frame.rule
-        elif frame is not None and word in _VALUES:
-            frame.value_start, frame.value_stop = _start_of_value(text, index), -1
+            frame.rule = self._rule_named_at(begin) or frame.rule
+        elif frame is not None and word in _VALUES and text[begin : begin + 1] not in _CONSTANTS:
+            frame.values = [*(frame.values or ())[-_MOST_PARTS:], [begin, -1]]
         return index, word.endswith("headers")
 
     def _rule_named_at(self, index: int) -> KeyRule | None:
-        """The rule that the string at `index`, if it is one, is a name of."""
-        token = _TOKEN.match(self._text, _start_of_value(self._text, index))
-        return self._rule_of(decoded(token.group())) if token is not None and token.group()[0] == '"' else None
+        """The rule that the string at `index`, or one of a list of such, is a name of: ``"loc": ["body", "token"]``."""
+        is_list = self._text.startswith("[", index)
+        index += is_list
+        for _ in range(_MOST_PARTS if is_list else 1):
+            token = _TOKEN.match(self._text, _start_of_value(self._text, index))
+            if token is None or token.group()[0] in "{}[]":
+                return None
+            rule = self._rule_of(decoded(token.group())) if token.group()[0] == '"' else None
+            if rule is not None:
+                return rule
+            index = _start_of_value(self._text, token.end()) + 1  # behind the comma
+        return None
 
     def _scalar(self, start: int, stop: int) -> int:
         token = self._text[start:stop]
         frame = self._stack[-1] if self._stack else None
-        if frame is not None and frame.is_list and frame.rule is not None:
-            self._replace(start, stop, frame.rule)
+        rule = frame.rule if frame is not None and frame.is_list else None
+        if rule is not None and _may_be_secret(self._text, start, rule):
+            self._replace(start, stop, rule)
             self._ended(stop)
             return stop
         new = self._masked(token)
@@ -173,13 +196,19 @@ class JsonScan:
         following = _start_of_value(self._text, following + 1)
         if is_option:
             return None if _OPTION.match(self._text, following) is not None else rule
-        return rule if frame.is_pairs or self._is_last(following) else None
+        return rule if frame.is_pairs or self._is_second_of_two(following) else None
 
-    def _is_last(self, index: int) -> bool:
-        """Whether the element that begins there is an object or a list, or has none behind it."""
+    def _is_second_of_two(self, index: int) -> bool:
+        """Whether the element that begins there is an object or a list, or the last one, and no name as well. Among
+        other lists it may be one."""
         if self._text[index : index + 1] in ("{", "["):
             return True
-        return self._text.startswith("]", _start_of_value(self._text, _end_of_value(self._text, index)))
+        stop = _end_of_value(self._text, index)
+        if not self._text.startswith("]", _start_of_value(self._text, stop)):
+            return False
+        if len(self._stack) > 1 and self._stack[-2].is_list:
+            return True
+        return not (self._text.startswith('"', index) and is_name(self._text[index + 1 : stop - 1]))
 
     def _replace(self, start: int, stop: int, rule: KeyRule) -> None:
         self._edits.append((start, stop, quote(rule.replacement)))
@@ -198,6 +227,20 @@ class JsonScan:
 def decoded(token: str) -> str:
     """The text of a string as it stands in JSON, quotes included."""
     return scan_string(token, 1)[0] if "\\" in token else token[1:-1]
+
+
+def _may_be_secret(text: str, start: int, rule: KeyRule) -> bool:
+    """Whether the value there may be what the rule is for: not nothing, and no number of things."""
+    kind = text[start : start + 1]
+    if kind == '"':
+        token = _TOKEN.match(text, start)
+        value = decoded(token.group()) if token is not None else ""
+        return not is_nothing(value) and not (rule.are_many and are_numbers(value, 0, len(value)))
+    if kind in ("{", "["):
+        if _EMPTY.match(text, start) is not None:
+            return False
+        return not (rule.are_many and are_numbers(text, start, start))
+    return kind not in _CONSTANTS and not rule.are_many
 
 
 def _colon_after(text: str, index: int) -> int:

@@ -6,7 +6,9 @@ import re
 
 from tailrace.config.wording import suggestion
 from tailrace.errors import ConfigError
+from tailrace.processors.mask_colours import Colourless
 from tailrace.processors.mask_names import Names
+from tailrace.processors.mask_plain import are_numbers
 from tailrace.processors.mask_values import value_behind
 from tailrace.processors.patterns import MAX_STEPS, SafePattern, compile_safe, joined
 
@@ -27,20 +29,40 @@ _CREDENTIALS = (
 _AWS_SECRETS = (
     "aws_secret_access_key", "aws_session_token", "secretAccessKey", "sessionToken", "x-amz-security-token",
 )  # fmt: skip
+# Several of them: counts of such are no secrets, lists and objects are.
+_MANY_CREDENTIALS = (
+    "cookies", "passwords", "passwds", "pwds", "secrets", "tokens", "api_keys", "private_keys", "secret_keys",
+    "signing_keys", "encryption_keys", "account_keys", "access_keys", "passphrases", "passcodes",
+)  # fmt: skip
 BUILT_IN_KEYS = {"aws-secrets": _AWS_SECRETS, "credentials": _CREDENTIALS}
+
+
+def _credential_behind(scheme: str, credential: str) -> str:
+    """A pattern for the credential behind the name of a scheme. A word (``Bearer authentication``) is one only in a
+    header: ``Authorization: Bearer``."""
+    header = r"authorization\\{0,3}[\"']?\s?[:=]\s?\\{0,3}[\"']?"
+    word = r"(?-i:[A-Za-z][a-z]{3,19}(?:[-/][a-z]{2,19}){0,2}|[A-Z]{4,20})(?!\.?[A-Za-z0-9_~+/=-])"
+    return rf"(?i)(?:{header}{scheme}\s{{1,4}}|\b{scheme}\s{{1,4}}(?!{word}))({credential})"
+
+
 # Written so that a place where they cannot match is left after a step, whatever stands there: none needs a window.
 BUILT_IN_PATTERNS = {
     "aws-access-key": r"(?<![A-Za-z0-9])(?:AKIA|ASIA|AROA|AIDA)[A-Z2-7]{16}(?![A-Za-z0-9])",
-    "basic-auth": r"(?i)\bbasic ([a-z0-9+/]{8,}={0,2})",
-    "bearer": r"(?i)\bbearer\s{1,4}([a-z0-9._~+/-]{8,}={0,2})",
+    "basic-auth": _credential_behind("basic", "[a-z0-9+/]{8,}={0,2}"),
+    "bearer": _credential_behind("bearer", "[a-z0-9._~+/-]{8,}={0,2}"),
     "card": (  # wherever one may begin, for the checksum decides; not the first three parts of a UUID
         r"(?<![0-9.])(?=([2-6][0-9]{3}[ -]?(?:[0-9]{4}[ -]?){2}[0-9]{4}(?!-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})"
         r"|3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5})(?![0-9]))"
     ),
-    "email": r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]*[A-Za-z0-9]",
+    "email": (  # not a version (`lodash@4.17.21`), an address of the network, a picture (`@2x.png`), a repository
+        r"(?<![A-Za-z0-9._%+-])(?!git@)[A-Za-z0-9._%+-]+@(?!v?[0-9]+\.[0-9]|[0-9]x\.)"
+        r"(?:[A-Za-z0-9-]++\.)+(?:[A-Za-z]{2,63}(?![A-Za-z0-9])|xn--[A-Za-z0-9-]{2,59})"
+    ),
     "jwt": r"\beyJ[A-Za-z0-9_-]{8}[A-Za-z0-9_.-]+",
     "private-key": r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?",
-    "url-password": r"://[^/\s:@]{0,64}:([^/\s@]{1,256})@",
+    "url-password": (  # up to the last `@` of the URL; what begins with a port is none
+        r"://[^/\s:@]{0,256}:(?![0-9]{1,5}[/?#])((?:[^\s:\"'<>`]|:(?!//)){1,2048}|[^/\s@]{1,256})@"
+    ),
 }
 BUILT_IN = tuple(sorted([*BUILT_IN_KEYS, *BUILT_IN_PATTERNS]))
 
@@ -86,11 +108,15 @@ class PatternRule:
 
 
 class KeyRule:
-    """Replaces the values of members by name, whatever they are; and in text what stands behind a name."""
+    """Replaces the values of members by name, whatever they are; and in text what stands behind a name. With `are_many`
+    its names speak of several, and what is but a number is how many."""
 
-    __slots__ = ("keys", "name", "names", "replacement")
+    __slots__ = ("are_many", "keys", "name", "names", "replacement")
 
-    def __init__(self, name: str, keys: Iterable[str], replacement: str, compounds: bool = True) -> None:
+    def __init__(
+        self, name: str, keys: Iterable[str], replacement: str, compounds: bool = True, are_many: bool = False
+    ) -> None:
+        self.are_many = are_many
         self.name = name
         self.keys = frozenset(key.lower() for key in keys)
         self.names = Names(keys, compounds)
@@ -105,7 +131,7 @@ class KeyRule:
         while (site := self.names.next_site(text, begin)) is not None:
             value = value_behind(text, *site)
             begin = site[0] + 1
-            if value is not None:
+            if value is not None and not (self.are_many and are_numbers(text, *value)):
                 found.append(value)
                 begin = value[1]
         return found
@@ -128,6 +154,8 @@ def build_rules(specs: Iterable[MaskSpec], problems: list[ConfigError]) -> tuple
             seen.add(spec.rule)
         if isinstance(rule, KeyRule):
             keys.append(rule)
+            if spec.rule == "credentials":
+                keys.append(KeyRule(spec.name, _MANY_CREDENTIALS, spec.replacement, spec.compounds, are_many=True))
         else:
             patterns.append(rule)
     return keys, patterns
@@ -161,7 +189,8 @@ def is_card_number(text: str) -> bool:
 def mask_values(text: str, rules: Sequence[KeyRule]) -> tuple[str, list[str]]:
     """`text`, which is no JSON, with what belongs to the names of all `rules` replaced, and for each place the rule
     that did it: where several find a value, the first one."""
-    spans = [(*span, place) for place, rule in enumerate(rules) for span in rule.spans(text)]
+    plain = Colourless(text)
+    spans = [(*span, place) for place, rule in enumerate(rules) for span in plain.original(rule.spans(plain.text))]
     if not spans:
         return text, []
     pieces, names = [], []

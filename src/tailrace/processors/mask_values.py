@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from tailrace.processors.mask_plain import is_metavariable, is_name, is_nothing, is_plain
+
 Span = tuple[int, int]
 
 # A quote as it is, in JSON that stands in a text of JSON, in HTML and in a URL.
@@ -22,13 +24,28 @@ OPTION = r"--?[A-Za-z][\w-]*+(?![^\s=\"'\\,\])])"
 _GAP = re.compile(rf"{_QUOTE}?(?:\s{{0,20}},\s{{0,20}}|\s{{1,20}})(?!{_QUOTE}?{OPTION})")
 _COMMA = re.compile(rf"{_QUOTE}\s{{0,20}},\s{{0,20}}(?![{{\[])")
 _PAIR_ENDS = re.compile(rf"{_QUOTE}?\s{{0,20}},?\s{{0,20}}[)\]]|\Z")
-_PAIR_BEGINS = re.compile(r"[(\[]\s{0,20}[bruBRU]{0,2}\\{0,15}\Z")
+_PAIR_BEGINS = re.compile(r"(?P<list>[(\[,]\s{0,20})?[(\[]\s{0,20}[bruBRU]{0,2}\\{0,15}\Z")
 _NAMED_VALUE = re.compile(  # {'name': 'password', 'value': ...} and <property name="password" value="..."/>
-    rf"{_QUOTE}\s{{0,20}},?\s{{0,20}}{_QUOTE}?(?i:value|val){_QUOTE}?\s{{0,20}}(?:=>|[=:])\s{{0,20}}"
+    rf"{_QUOTE}\s{{0,20}},?\s{{0,20}}{_QUOTE}?(?i:(?:parameter|header|new|old)?value|val|input){_QUOTE}?"
+    r"\s{0,20}(?:=>|[=:])\s{0,20}"
+)
+_LOCATED = re.compile(  # 'loc': ('body', 'password'), 'msg': '...', 'input': ...
+    rf"{_QUOTE},?\s{{0,5}}[)\]](?:,\s{{0,5}}'\w{{1,20}}':\s{{0,5}}(?:'[^']{{0,200}}'|\"[^\"]{{0,200}}\")){{0,4}},"
+    r"\s{0,5}'input':\s{0,5}"
 )
 _TAG_END = re.compile(r"(?:\s[^<>]{0,500})?(?<!/)>")
 _NEXT_ELEMENT = re.compile(r"</[\w:.-]{1,64}>\s{0,80}<[\w:.-]{1,64}>")  # <key>password</key><string>...</string>
-_ELEMENT = re.compile(r"<!\[CDATA\[(?:[^\]]|\](?!\]>))*+|(?:(?!\s)[^<]*+|\s++(?=<))(?:<(?![/!?])[^<>]{0,500}>[^<]*+)*+")
+_ELEMENT = re.compile(
+    r"\s*+(?:<!\[CDATA\[(?:[^\]]|\](?!\]>))*+"
+    r"|(?:(?<!\s)[^<]*+|(?=<)|[^<]++(?=</))(?:<(?![/!?])[^<>]{0,500}>[^<]*+)*+)"
+)
+# <property name="password">X</property>, <entry key="password"><value>X</value></entry>
+_NAMING = re.compile(r"(?i:name|key)\s{0,5}=\s{0,5}\\{0,15}[\"']\Z")
+_NAMED_ELEMENT = re.compile(
+    rf"{_QUOTE}(?:\s[^<>]{{0,500}})?(?<!/)>\s{{0,80}}(?:<[\w:.-]{{0,40}}(?i:value)>\s{{0,80}})?"
+    r"((?:<!\[CDATA\[)?[^<\s][^<]*+)(?=</|\Z)"
+)
+_ESCAPED_ELEMENT = re.compile(r"(?:\s[^<>&]{0,500})?&gt;((?:[^&]|&(?!lt;))++)")
 _QUOTED = re.compile(
     r"[bfruBFRU]{0,2}(?:(?P<quote>\\{1,15}[\"'])(?:(?!(?<!\\)(?P=quote)).)*+"
     r"|\"(?:[^\"\\]|\\.|\"\")*+|'(?:[^'\\]|\\.|'')*+)",
@@ -46,6 +63,7 @@ _WORD = re.compile(
     r"(?:(?i:bearer|basic|token|negotiate|apikey)[^\S\r\n]{1,4})?"
     rf"(?:[^\s,;&]|[,;&](?!\s|\Z|{_NEXT_NAME}))++"
 )
+_ARN_BEGINS = re.compile(r"(?<![\w-])arn:aws[\w-]{0,20}:[\w:/.*+=@$-]{0,300}\Z")
 # Behind a word they belong to what is around it.
 _CLOSERS = ")]}>\"'"
 _IDENTIFIER = frozenset("_.-:$@")
@@ -56,7 +74,7 @@ def value_behind(text: str, start: int, stop: int) -> Span | None:
     """Where the value is that belongs to the name from `start` to `stop`; None where none does."""
     sign = _SIGN.match(text, stop)
     if sign is not None:
-        return _value(text, sign.end(), is_assigned=True, is_header=sign.group(1) == ":")
+        return None if _is_no_name(text, start, sign) else _value(text, sign.end(), sign.group(1))
     if stop == len(text) or text[stop] not in " \t\r\n,\"'\\&%><":
         return None
     begin = _begin_of_identifier(text, start)
@@ -64,32 +82,63 @@ def value_behind(text: str, start: int, stop: int) -> Span | None:
     if before in ("<", ">"):
         return _in_xml(text, stop, before)
     if text[begin] == "-":
-        gap = _GAP.match(text, stop)
-        return _value(text, gap.end()) if gap is not None else None
+        return _of_option(text, begin, stop)
     if before in ("'", '"'):
-        named = _NAMED_VALUE.match(text, stop)
-        if named is not None:
-            return _value(text, named.end(), is_assigned=True)
-        if _PAIR_BEGINS.search(text, max(0, begin - 40), begin - 1) is not None:
-            return _second_of_pair(text, stop)
+        return _behind_quoted_name(text, begin, stop)
+    if before == ";" and text.endswith("&lt;", 0, begin):
+        return _stripped(_ESCAPED_ELEMENT.match(text, stop), 1)
     return None
 
 
-def _value(text: str, index: int, is_assigned: bool = False, is_header: bool = False) -> Span | None:
-    """The value that begins at `index`: what is within its quotes, or the next word. What `is_assigned` may be an
-    object, or have a scheme before it; what belongs to a header, a list of cookies."""
+def _is_no_name(text: str, start: int, sign: re.Match[str]) -> bool:
+    """Whether what stands before the sign is a part of a resource's name, or what a parser stumbled over."""
+    if sign.group(1) in (":", "::") and sign.end() == sign.end(1) and sign.start() == sign.start(1):
+        return _ARN_BEGINS.search(text, max(0, start - 400), start) is not None
+    return text[max(0, start - 11) : start].lower() == "unexpected "
+
+
+def _value(text: str, index: int, sign: str = "") -> Span | None:
+    """The value that begins at `index`: what is within its quotes, or the next word; None where it cannot be a secret.
+    What is assigned with a `sign` may be an object, or have a scheme before it; behind a colon, a list of cookies."""
     quoted = _QUOTED.match(text, index)
     if quoted is not None:
         start = quoted.end("quote")
-        return (start if start >= 0 else _behind_quote(text, quoted.start())), quoted.end()
-    found = (_OPEN.match(text, index) if is_assigned else None) or (_COOKIES.match(text, index) if is_header else None)
+        start = start if start >= 0 else _behind_quote(text, quoted.start())
+        return (start, quoted.end()) if _may_be_secret(text[start : quoted.end()]) else None
+    found = (_OPEN.match(text, index) if sign else None) or (_COOKIES.match(text, index) if sign == ":" else None)
     if found is not None:
         return found.span()
     word = _WORD.match(text, index)
     if word is None:
         return None
-    length = len(word.group().rstrip(_CLOSERS).rstrip("\\"))
-    return index, index + max(1, length)
+    stop = index + max(1, len(word.group().rstrip(_CLOSERS).rstrip("\\")))
+    is_message = sign == ":" and text[index - 1] in " \t"
+    return None if is_plain(text, index, stop, is_message) else (index, stop)
+
+
+def _may_be_secret(quoted: str) -> bool:
+    """Not what says that there is none; nor the few signs that a parser did not expect."""
+    return not is_nothing(quoted) and (len(quoted) > 3 or any(map(str.isalnum, quoted)))
+
+
+def _of_option(text: str, begin: int, stop: int) -> Span | None:
+    gap = _GAP.match(text, stop)
+    span = _value(text, gap.end()) if gap is not None else None
+    if span is None or is_metavariable(text[span[0] : min(span[1], span[0] + 80)], text[begin:stop]):
+        return None
+    return span
+
+
+def _behind_quoted_name(text: str, begin: int, stop: int) -> Span | None:
+    named = _NAMED_VALUE.match(text, stop) or _LOCATED.match(text, stop)
+    if named is not None:
+        return _value(text, named.end(), "=")
+    pair = _PAIR_BEGINS.search(text, max(0, begin - 40), begin - 1)
+    if pair is not None:
+        return _second_of_pair(text, stop, pair.group("list") is not None)
+    if _NAMING.search(text, max(0, begin - 40), begin) is not None:
+        return _stripped(_NAMED_ELEMENT.match(text, stop), 1)
+    return None
 
 
 def _behind_quote(text: str, index: int) -> int:
@@ -98,17 +147,28 @@ def _behind_quote(text: str, index: int) -> int:
     return index + 1
 
 
-def _second_of_pair(text: str, stop: int) -> Span | None:
-    """The second of two: ``("password", "X")``. A longer list is a list of names."""
+def _second_of_pair(text: str, stop: int, is_among_pairs: bool) -> Span | None:
+    """The second of two: ``("password", "X")``. A longer list is a list of names, and so are two where none other is
+    beside them and the second looks like a name, too."""
     comma = _COMMA.match(text, stop)
     span = _value(text, comma.end()) if comma is not None else None
-    return span if span is not None and _PAIR_ENDS.match(text, span[1]) is not None else None
+    if span is None or _PAIR_ENDS.match(text, span[1]) is None:
+        return None
+    return span if is_among_pairs or not is_name(text[slice(*span)]) else None
 
 
 def _in_xml(text: str, stop: int, before: str) -> Span | None:
     behind = (_TAG_END if before == "<" else _NEXT_ELEMENT).match(text, stop)
-    found = _ELEMENT.match(text, behind.end()) if behind is not None else None
-    return found.span() if found is not None and found.group().strip() else None
+    return _stripped(_ELEMENT.match(text, behind.end()) if behind is not None else None)
+
+
+def _stripped(found: re.Match[str] | None, group: int = 0) -> Span | None:
+    """What was found without the white space around it; None where there is no more."""
+    content = found.group(group) if found is not None else ""
+    if found is None or not content.strip():
+        return None
+    start = found.end(group) - len(content.lstrip())
+    return start, start + len(content.strip())
 
 
 def _begin_of_identifier(text: str, start: int) -> int:

@@ -3,7 +3,8 @@ from __future__ import annotations
 from support.imports import FORBIDDEN, modules_after_importing, modules_of
 
 # loaded only where a mask or a filter has a pattern
-_MODULES = ("mask", "mask_json", "mask_names", "mask_rules", "mask_values", "pattern_sets", "patterns")
+_MASKS = ("mask", "mask_colours", "mask_json", "mask_names", "mask_plain", "mask_rules", "mask_values")
+_MODULES = (*_MASKS, "pattern_sets", "patterns")
 WITH_PATTERNS = {f"tailrace.processors.{name}" for name in _MODULES}
 
 

@@ -83,13 +83,13 @@ PASSWORD = keys("password", "Authorization")
         ('{"password":"hunter2","a":[1.50]}\n', '{"password":"***","a":[1.50]}\n'),
         ('{ "a": {"PassWord" : [1, {"b": "hunter2"}] } }', '{ "a": {"PassWord" : "***" } }'),
         ('{"a":"{\\"password\\":\\"hunter2\\"}"}', '{"a":"{\\"password\\":\\"***\\"}"}'),
-        ('{"password":null}', '{"password":"***"}'),
+        ('{"password":null}', '{"password":null}'),
         # objects
         ({"password": "hunter2", "n": 1}, {"password": "***", "n": 1}),
         ({"a": [{"PASSWORD": {"deep": 1}}]}, {"a": [{"PASSWORD": "***"}]}),
         ({"pass\u0077ord": 5, "passwords": 6}, {"password": "***", "passwords": 6}),
         ({"message": "password=hunter2"}, {"message": "password=***"}),
-        ([{"password": True}], [{"password": "***"}]),
+        ([{"password": True}, {"password": 17}], [{"password": True}, {"password": "***"}]),
         ({"a": {}, "b": [], "c": None, "d": "]}", "password": 1e5, "e": "["}, None),
     ],
 )
