@@ -75,7 +75,7 @@ class Masker:
         self._whole_names = record.type.startswith("platform.")
         if self.withholds and not self._whole_names:
             masked = self._withheld(record)
-        elif not self._patterns and "\\u" not in raw and not self._may_name(raw):
+        elif not self._may_find(raw):
             return
         else:
             masked = self._json(raw, 0, isinstance(record.event, dict))
@@ -103,17 +103,30 @@ class Masker:
                 pass
             else:
                 return self._json(text, level + 1, False)
-        if self._hints and self._may_name(text):
+        # colours may stand within a name
+        if self._hints and (self._may_name(text) or "\x1b" in text or "\x9b" in text):
             text, names = mask_values(text, self._keys)
             for name in names:
                 self._count(name, 1)
+        lowered = text.lower() if self._patterns else ""
         for rule in self._patterns:
+            if not rule.may_find(lowered):
+                continue
             text, found, is_given_up = rule.apply(text, self._budget)
             if found:
                 self._count(rule.name, found)
             if is_given_up:
                 self._count(f"{rule.name} ({OUT_OF_TIME})", 1)
         return text
+
+    def _may_find(self, raw: str) -> bool:
+        """False where JSON text has nothing of any rule, written as it is: then none of its strings has."""
+        if "\\u" in raw or "\\/" in raw:
+            return True
+        lowered = raw.lower()
+        if any(hint in lowered for hint in self._hints):
+            return True
+        return any(rule.may_find(lowered) for rule in self._patterns)
 
     def _may_name(self, text: str) -> bool:
         """False where no name of any rule is: most texts have none, and they are many."""

@@ -12,7 +12,7 @@ _NOTHING = "|null|nil|none|undefined|true|false|yes|no|nan|n/a"
 _ARN = r"arn:aws[a-z-]{0,20}:[^\s\"']{0,2048}"
 _NOTHING_WHOLE = re.compile(rf"(?i:{_NOTHING})|{_ARN}")
 _PLACEHOLDER = re.compile(
-    r"\$[0-9]{1,3}|\$\{[\w.:-]{1,100}\}|\?|%s|%\([\w.]{1,100}\)s|<[a-z][a-z _-]{0,40}>?|\.{3}|\*{3,}"
+    r"\$[0-9]{1,3}|\$\{[\w.:-]{1,100}\}?|\?|%s|%\([\w.]{1,100}\)s|<[a-z][a-z _-]{0,40}>?|\.{3}|\*{3,}"
 )
 # Code: `token = self.refresh()`.
 _CALL = re.compile(r"[A-Za-z_][\w.]{0,200}\(\)(?=[\s;,)\]}]|\Z)")
@@ -39,7 +39,7 @@ that the to too until was were when will with without
 _FUNCTION_WORDS = frozenset(_LINKING.split())
 # A message: lower case, three words at least, up to the end of the line or of the sentence.
 _MESSAGE = re.compile(
-    r"[A-Z]?[a-z]{1,20}(?: (?:[a-z]{1,20}|[0-9]{1,3})){2,20}+(?=[.,;:!?)\"']{1,2}(?:\s|\Z)|\s{0,20}\Z|\r?\n)"
+    r"[a-z]{1,20}(?: (?:[a-z]{1,20}|[0-9]{1,3})){2,20}+(?=[.,;:!?)\"']{1,2}(?:\s|\Z)|\s{0,20}\Z|\r?\n)"
 )
 _WORD = re.compile(r"[A-Za-z]{1,20}")
 _METAVARIABLE = re.compile(r"[A-Z][A-Z_]{2,40}")

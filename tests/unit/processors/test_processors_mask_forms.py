@@ -78,6 +78,7 @@ COLOURED = [
     ("\\x1b[36mpassword\\x1b[0m=\\x1b[35m{}\\x1b[0m", "\\x1b[36mpassword\\x1b[0m=\\x1b[35m***\\x1b[0m"),
     ("\\u001b[36mpassword\\u001b[0m=\\u001b[35m{}\\u001b[0m", None),
     ("\x1b[38;5;12mdb_pass\x1b[1mword\x1b[0m --> \x1b[2mtoken\x1b[0m={}", None),
+    ("pass\x1b[1mword\x1b[0m={}", "pass\x1b[1mword\x1b[0m=***"),
     ("--password \x1b[33m{}\x1b[0m", "--password \x1b[33m***\x1b[0m"),
 ]
 
@@ -202,6 +203,27 @@ def test_a_credential_behind_its_scheme_is_masked_and_a_word_in_a_header_too(sch
     assert masked(f"sent {scheme} {credential}, ok", *specs) == f"sent {scheme} ***, ok"
     header = f'"authorization": "{scheme} abcdefghijk" x'
     assert masked(header, *specs) == f'"authorization": "{scheme} ***" x'
+
+
+@pytest.mark.parametrize(
+    ("raw", "rule"),
+    [
+        ('"postgres:\\/\\/u:hunter2x@h"', "url-password"),
+        ('"bob\\u0040example.com hunter2x@example.com"', "email"),
+        ('"h\\u0074tp://u:hunter2x@h"', "url-password"),
+        ('"BeArEr hunter2x"', "bearer"),
+        ('"BASIC hunter2x"', "basic-auth"),
+        ('"\\u0062earer hunter2x"', "bearer"),
+        ('"\\u0034111 1111 1111 1111"', "card"),
+        ('"3782-822463-10005"', "card"),
+    ],
+)
+def test_what_json_writes_otherwise_is_found_by_its_rule_alone(raw: str, rule: str) -> None:
+    masker = build_masker([MaskSpec("here", rule, rule=rule)], False, [])
+    assert masker is not None
+    subject = Record(1, TIME, "function", {"record": json.loads(raw)}, f'{{"record":{raw}}}')
+    masker.mask(subject)
+    assert masker.counts == {rule: 2 if "example" in raw else 1}
 
 
 HOSTILE = [
