@@ -110,7 +110,10 @@ class PatternRule:
         """A look that costs next to nothing at a text in lower case."""
         if self._counts is is_card_number:
             return _DIGITS_OF_A_CARD.search(lowered) is not None
-        return not self.hints or any(hint in lowered for hint in self.hints)
+        for hint in self.hints:
+            if hint in lowered:
+                return True
+        return not self.hints
 
     def apply(self, text: str, budget: Budget) -> tuple[str, int, bool]:
         """`text` masked, how many places were, and whether the rest of it was masked for want of time to search it."""
@@ -127,7 +130,7 @@ class PatternRule:
 
 
 class KeyRule:
-    """Replaces the values of members by name, whatever they are; and in text what stands behind a name. With `are_many`
+    """Replaces the values of members by name, unless they say that there is none; and in text what stands behind a name. With `are_many`
     its names speak of several, and what is but a number is how many."""
 
     __slots__ = ("are_many", "keys", "name", "names", "replacement")

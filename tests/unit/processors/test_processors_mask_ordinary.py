@@ -57,6 +57,7 @@ if (token === undefined) return
 self.token = self.renew()
 this.token = null;
 InvalidToken: the token is not yet valid
+token: holder is not known here
 Prompt tokens: 612, completion tokens: 80
 max_tokens=2048 tokens=1,200 tokens: 14k
 next page token is missing
