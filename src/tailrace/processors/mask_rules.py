@@ -130,8 +130,8 @@ class PatternRule:
 
 
 class KeyRule:
-    """Replaces the values of members by name, unless they say that there is none; and in text what stands behind a name. With `are_many`
-    its names speak of several, and what is but a number is how many."""
+    """Replaces the values of members by name, unless they say that there is none; and in text what stands behind a
+    name. With `are_many` its names speak of several: then numbers say how many, and stay."""
 
     __slots__ = ("are_many", "keys", "name", "names", "replacement")
 
