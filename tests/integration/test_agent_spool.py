@@ -216,7 +216,8 @@ def test_with_memory_and_disk_full_telemetry_stays_with_the_platform_and_nothing
         async def fills_the_disk(env: ExecutionEnvironment, story: Story) -> None:
             await invoke(env, call=1, fill=True)
             sink.kill()
-            await invoke(env, call=2, lines=600)
+            await invoke(env, call=2, lines=1200)
+            await goes_on_until(env, lambda: is_refusing(story))
             sink.revive()
             await invoke(env, call=3)
             await goes_on_until(env, lambda: "3:0" in function_lines(sink))
@@ -224,7 +225,7 @@ def test_with_memory_and_disk_full_telemetry_stays_with_the_platform_and_nothing
         row, story = told(tmp_path, f"http://127.0.0.1:{sink.port}/in", fills_the_disk, policy=patient, **IN_512_MB)
 
         assert row["received"] == account(row) == row["delivered"] == len(sink.lines()), (row, story.lines)
-        assert function_lines(sink) == [*written(1, 1), *written(2, 600), *written(3, 1)]
+        assert function_lines(sink) == [*written(1, 1), *written(2, 1200), *written(3, 1)]
         assert rows_in(story)["refused"]["rejected"] > 0
         assert any("No space left" in line for line in story.lines)
 
@@ -238,6 +239,7 @@ def test_what_the_platform_gives_up_while_memory_and_disk_are_full_is_named(tmp_
             await invoke(env, call=1, fill=True)
             sink.kill()
             await invoke(env, call=2, lines=1200)
+            await goes_on_until(env, lambda: is_refusing(story))
             for _ in range(50):  # the platform's own attempts need time in which nothing is frozen
                 await invoke(env, call=3, lines=0)
             sink.revive()
@@ -250,6 +252,10 @@ def test_what_the_platform_gives_up_while_memory_and_disk_are_full_is_named(tmp_
         assert sorted(arrived, key=lambda line: int(line[2:])) == arrived
         lost = rows_in(story)["platform"]["dropped"]["logs_dropped"]
         assert 0 < 1200 - len(arrived) <= lost
+
+
+def is_refusing(story: Story) -> bool:
+    return any("telemetry is refused for now" in line for line in story.lines)
 
 
 async def goes_on_until(env: ExecutionEnvironment, is_done: Callable[[], bool]) -> None:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from tailrace.pipeline.surroundings import Surroundings
 
 
+# Letters come in bursts and nobody can be made to wait for them: a small queue is no measure for their memory.
+LEAST_BOX_BYTES = 1_048_576
+
+
 def open_dead_letters(
     environ: Mapping[str, str],
     settings: Settings,
@@ -31,4 +35,5 @@ def open_dead_letters(
     if choice.destination is None:
         return None
     transport = CompositeTransport(surroundings.clock, environ)
-    return DeadLetters(choice.destination, transport, surroundings, settings.queue_max_bytes, note=note)
+    max_bytes = max(settings.queue_max_bytes, LEAST_BOX_BYTES)
+    return DeadLetters(choice.destination, transport, surroundings, max_bytes, note=note)

@@ -23,15 +23,18 @@ class Room:
     """What room there is for more. `promised` are the destinations that have kept some free for it.
 
     `is_enough`: nothing is gained by waiting; `is_some`: somebody takes it. Somebody who is up and has none is worth
-    waiting for, although another, who is down, takes it.
+    waiting for, although another, who is down, takes it. `is_hopeful`: somebody is up, so there will be more.
     """
 
-    __slots__ = ("is_enough", "is_some", "promised")
+    __slots__ = ("is_enough", "is_hopeful", "is_some", "promised")
 
-    def __init__(self, promised: Sequence[Exporter], is_enough: bool, is_some: bool = True) -> None:
+    def __init__(
+        self, promised: Sequence[Exporter], is_enough: bool, is_some: bool = True, is_hopeful: bool = True
+    ) -> None:
         self.promised = promised
         self.is_enough = is_enough
         self.is_some = is_some
+        self.is_hopeful = is_hopeful
 
 
 class Fanout:
@@ -112,10 +115,10 @@ class Fanout:
         """
         on_duty = self._on_duty()
         promised = [exporter for exporter in on_duty if exporter.make_room(n_bytes, promised_bytes)]
-        up = [exporter for exporter in on_duty if exporter.is_up]
+        up = [exporter for exporter in on_duty if exporter.is_worth_waiting_for]
         letters = self._dead_letters
         is_some = bool(promised) or not on_duty or (letters is not None and letters.has_room(n_bytes + promised_bytes))
-        return Room(promised, is_some and (not up or any(one in promised for one in up)), is_some)
+        return Room(promised, is_some and (not up or any(one in promised for one in up)), is_some, bool(up))
 
     def _on_duty(self) -> list[Exporter]:
         return self._exporters if self._routing is None else self._routing.on_duty()

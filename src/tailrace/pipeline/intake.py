@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 1_048_576
 # What a record has more than its event when it is encoded: request id, function name, number.
 ADDED_BYTES = 150
-# How long an answer is held at most, and how much of that each second without holding earns back: the end of an
-# invocation may be in the body that is held, and the invocation waits for it.
+# How long an answer is held at most. Two budgets of that length are earned back slowly, each second by so much: one of
+# holding in vain, after which a post is refused at once; one of the time by which invocations may be longer, because
+# their end may be in a post that is held. A burst that finds room in the end is paced for as long as it takes.
 HOLD_S = 1.0
 EARNED_BACK = 0.1
 # How often it looks whether a destination has got room.
@@ -46,7 +47,7 @@ class Oversized:
 
 
 class HoldBudget:
-    """How long an answer may still be held in vain: `most_s` at a stretch, earned back slowly. Pure."""
+    """How much time is left for holding: `most_s` at a stretch, earned back slowly. Pure."""
 
     __slots__ = ("_as_of_s", "_left_s", "_most_s")
 
@@ -58,8 +59,8 @@ class HoldBudget:
     def left_s(self, now_s: float) -> float:
         return min(self._most_s, self._left_s + EARNED_BACK * (now_s - self._as_of_s))
 
-    def waited_in_vain(self, began_s: float, now_s: float) -> None:
-        """From `began_s` until `now_s`. A wait that ends with room costs none of it: that is how a burst is paced."""
+    def used(self, began_s: float, now_s: float) -> None:
+        """From `began_s` until `now_s`."""
         self._left_s = max(0.0, self.left_s(began_s) - (now_s - began_s))
         self._as_of_s = now_s
 
@@ -91,10 +92,12 @@ class Intake:
         "_bodies",
         "_clock",
         "_closed",
+        "_delay_budget",
         "_diagnostics",
         "_encoded_bytes",
         "_hold_budget",
         "_in_work",
+        "_is_hopeful",
         "_ledger",
         "_make_room",
         "_max_bytes",
@@ -122,6 +125,8 @@ class Intake:
         self._clock = clock
         self._max_bytes = max_bytes
         self._hold_budget = HoldBudget(clock.monotonic_s(), hold_s)
+        self._delay_budget = HoldBudget(clock.monotonic_s(), hold_s)
+        self._is_hopeful = True
         self._make_room = make_room
         self._diagnostics = diagnostics
         self._monitor = Monitor()
@@ -154,7 +159,9 @@ class Intake:
                 self._monitor.notify_all()
         if obstacle is not None:
             self._ledger.refuse(obstacle)
-            self._progress.refused()
+            self._progress.withheld()
+            if self._account is not None:
+                self._account.note()
         self._say(obstacle, refused)
         return obstacle is None
 
@@ -188,17 +195,22 @@ class Intake:
         """Wait for room as long as the budget lasts. Why there is none then; None: it may come in."""
         began_s = now_s = self._clock.monotonic_s()
         until_s = began_s + self._hold_budget.left_s(began_s)
+        release_s = began_s + self._delay_budget.left_s(began_s)
         obstacle, is_final = self._obstacle(body)
         while obstacle is not None and obstacle != SHUTDOWN and now_s < until_s:
+            if not self._is_hopeful or now_s >= release_s:
+                self._progress.withheld()
             self._monitor.wait(min(_LOOK_S, until_s - now_s))
             obstacle, is_final = self._obstacle(body)
             now_s = self._clock.monotonic_s()
+        self._delay_budget.used(began_s, min(now_s, release_s))
         if obstacle is not None:
-            self._hold_budget.waited_in_vain(began_s, now_s)
+            self._hold_budget.used(began_s, now_s)
         return obstacle if is_final else None
 
     def _obstacle(self, body: Body) -> tuple[str | None, bool]:
         """What stands in its way, and whether that is a reason to refuse it, or only to let it wait a little."""
+        self._is_hopeful = True
         if self._closed:
             return SHUTDOWN, True
         if self._bodies and self._waiting_bytes + body.n_bytes > self._max_bytes:
@@ -207,6 +219,7 @@ class Intake:
             return None, False
         room = self._make_room(body.n_encoded_bytes, self._encoded_bytes)
         body.promised = room.promised
+        self._is_hopeful = room.is_hopeful
         return (None, False) if room.is_enough else (ALL_FULL, not room.is_some)
 
     def _say(self, obstacle: str | None, refused: int) -> None:

@@ -27,8 +27,8 @@ class Progress:
         "_lost",
         "_monitor",
         "_processed",
-        "_refusals",
         "_reported",
+        "_withheld",
         "leave_when_done",
     )
 
@@ -38,7 +38,7 @@ class Progress:
         self._done: dict[str, None] = {}
         self._reported: dict[str, None] = {}
         self._lost = False
-        self._refusals = 0
+        self._withheld = 0
         self._admitted = 0
         self._processed = 0
         self._last_activity_s = clock.monotonic_s()
@@ -69,10 +69,10 @@ class Progress:
             self._last_activity_s = self._clock.monotonic_s()
             self._monitor.notify_all()
 
-    def refused(self) -> None:
-        """A telemetry body did not get in: what it tells is not known here, and comes later or never."""
+    def withheld(self) -> None:
+        """A telemetry body is not let in, for now or at all: what it tells comes later or never."""
         with self._monitor:
-            self._refusals += 1
+            self._withheld += 1
             self._monitor.notify_all()
 
     def processed(self) -> None:
@@ -85,16 +85,16 @@ class Progress:
 
     def wait_done(self, request_id: str, timeout_s: float) -> bool:
         """Whether the invocation is done, waiting up to `timeout_s` for it, or, after a loss, for silence. A body that
-        is refused meanwhile ends the wait: the end of the invocation may be in it, and more of it is not let in."""
+        is withheld meanwhile ends the wait: the end of the invocation may be in it, and nobody waits for that."""
         with self._monitor:
             deadline_s = self._clock.monotonic_s() + timeout_s
-            refusals = self._refusals
+            withheld = self._withheld
             while request_id not in self._done:
                 now_s = self._clock.monotonic_s()
                 quiet_s = self._last_activity_s + LOSS_QUIET_S
                 is_incomplete = self._lost and self._processed >= self._admitted
                 until_s = min(deadline_s, quiet_s) if is_incomplete else deadline_s
-                if now_s >= until_s or self._refusals > refusals:
+                if now_s >= until_s or self._withheld > withheld:
                     self._lost = False
                     return False
                 self._monitor.wait(until_s - now_s)

@@ -96,18 +96,29 @@ class SendQueue:
             first += len(one)
         self._ready[:0] = batches
 
-    def _fits(self, n_bytes: int, promised_bytes: int = 0) -> bool:
-        waiting_bytes = self.held_bytes + promised_bytes
-        return not waiting_bytes or waiting_bytes + n_bytes <= self._max_bytes
-
     def make_room(self, n_bytes: int, promised_bytes: int = 0) -> bool:
-        """Whether there is room in memory beside what was promised some already, after what can be put on the shelf was
-        put there. Where nothing waits there is room for records of any size."""
-        while not self._fits(n_bytes, promised_bytes):
+        """Whether a post of `n_bytes` has a place beside what was promised one: in memory while that is not full (one
+        post may exceed it), after what can be put on the shelf was put there; or else on the shelf."""
+        while self.held_bytes + promised_bytes >= self._max_bytes:
             if not self._shelve_newest():
+                if self._shelf is not None and self._shelf.is_sound and self._shelf.has_room(n_bytes + promised_bytes):
+                    return True
                 self.flush()  # what is held makes room once it is delivered: none of it waits to fill a batch
                 return False
         return True
+
+    def _fits(self, n_bytes: int) -> bool:
+        """Whether one record has a place in memory, after what can be put on the shelf was put there."""
+        while self.held_bytes and self.held_bytes + n_bytes > self._max_bytes:
+            if not self._shelve_newest():
+                self.flush()
+                return False
+        return True
+
+    def _relieve(self) -> None:
+        """What exceeds the bound of memory goes on the shelf, as far as it takes it."""
+        while self.held_bytes > self._max_bytes and self._shelve_newest():
+            pass
 
     def _shelve_newest(self) -> bool:
         """One batch less in memory. What lies on the shelf as well costs nothing to let go."""

@@ -139,7 +139,7 @@ class Sender(SendQueue):
             cut += entry is not whole
             if size > largest_bytes:
                 too_large.append(entry)
-            elif self.held_bytes + size > self._max_bytes and not self.make_room(size) and not has_promised:
+            elif not has_promised and not self._fits(size):
                 too_many.append(entry)
             else:
                 self.held_bytes += size
@@ -147,6 +147,7 @@ class Sender(SendQueue):
                     self._admit(full)
         accepted = len(entries) - len(too_large) - len(too_many)
         self.accepted += accepted
+        self._relieve()
         notices = self._cutter.fitted(cut) if cut else []
         if too_large:
             notices += self._unwanted.refuse_too_large(too_large, arrived)

@@ -93,6 +93,11 @@ class Shelf:
         """Why records that found no room are lost: the ledger's word."""
         return ledger.QUEUE_FULL if self._retry_s is None else self._failure
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing speaks against the disk: the last write went well, or there was none."""
+        return self._retry_s is None
+
     def has_room(self, n_bytes: int) -> bool:
         """Whether a batch of `n_bytes` would probably be taken."""
         if self._retry_s is not None and self._clock.monotonic_s() < self._retry_s:
