@@ -225,7 +225,8 @@ def test_with_memory_and_disk_full_telemetry_stays_with_the_platform_and_nothing
         row, story = told(tmp_path, f"http://127.0.0.1:{sink.port}/in", fills_the_disk, policy=patient, **IN_512_MB)
 
         assert row["received"] == account(row) == row["delivered"] == len(sink.lines()), (row, story.lines)
-        assert function_lines(sink) == [*written(1, 1), *written(2, 1200), *written(3, 1)]
+        # Each once; over several connections at a time they need not come in order.
+        assert sorted(function_lines(sink)) == sorted([*written(1, 1), *written(2, 1200), *written(3, 1)])
         assert rows_in(story)["refused"]["rejected"] > 0
         assert any("No space left" in line for line in story.lines)
 
@@ -249,7 +250,7 @@ def test_what_the_platform_gives_up_while_memory_and_disk_are_full_is_named(tmp_
 
         assert row["received"] == account(row) == row["delivered"] == len(sink.lines())
         arrived = [line for line in function_lines(sink) if line.startswith("2:")]
-        assert sorted(arrived, key=lambda line: int(line[2:])) == arrived
+        assert len(set(arrived)) == len(arrived)
         lost = rows_in(story)["platform"]["dropped"]["logs_dropped"]
         assert 0 < 1200 - len(arrived) <= lost
 
