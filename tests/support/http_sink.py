@@ -50,8 +50,12 @@ class HttpSink:
 
     def lines(self) -> list[dict[str, Any]]:
         """Every NDJSON line received, in order, decoded."""
+        return [line for lines in self.batches() for line in lines]
+
+    def batches(self) -> list[list[dict[str, Any]]]:
+        """The same, request by request."""
         bodies = [gzip.decompress(b) if h.get("content-encoding") == "gzip" else b for _, h, b in self.requests]
-        return [json.loads(line) for body in bodies for line in body.splitlines()]
+        return [[json.loads(line) for line in body.splitlines()] for body in bodies]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         requests = self.requests
